@@ -1,0 +1,68 @@
+"""The only place where an object key is spelled. Pure.
+
+All keys are relative to the pipeline's own prefix, so that a bucket can move:
+
+    runs/<run_id>/run.json                        create-once: who, why, as_of, parent, digests
+    runs/<run_id>/refit.yaml                      the file as read
+    runs/<run_id>/<step>.json                     manifest: create-once, written last
+    runs/<run_id>/<step>/<attempt>/<name>         artifacts of one process's try
+    runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
+    runs/<run_id>/outcome.json                    create-once
+    data/<run_id>/<attempt>/<name>                parts, updates, quarantine, profile
+    versions/<run_id>.json                        create-once
+    history/<generation>.json                     create-once, one per move of the champion
+    refs/<name>.json                              mutable, compare-and-swap
+"""
+
+from typing import Final, Literal
+
+RefName = Literal["champion", "verdict", "snapshot", "lock"]
+
+RUNS: Final = "runs/"
+VERSIONS: Final = "versions/"
+HISTORY: Final = "history/"
+PROBE: Final = ".probe/"  # at the store's root, beside the pipelines
+
+
+def run_record(run_id: str) -> str:
+    return f"runs/{run_id}/run.json"
+
+
+def pipeline_file(run_id: str) -> str:
+    return f"runs/{run_id}/refit.yaml"
+
+
+def manifest(run_id: str, step: str) -> str:
+    return f"runs/{run_id}/{step}.json"
+
+
+def artifact(run_id: str, step: str, attempt: str, name: str) -> str:
+    return f"runs/{run_id}/{step}/{attempt}/{name}"
+
+
+def data(run_id: str, attempt: str, name: str) -> str:
+    return f"data/{run_id}/{attempt}/{name}"
+
+
+def attempt_log(run_id: str, step: str, number: int) -> str:
+    return f"runs/{run_id}/logs/{step}-{number}.txt"
+
+
+def run_logs(run_id: str) -> str:
+    return f"runs/{run_id}/logs/"
+
+
+def outcome(run_id: str) -> str:
+    return f"runs/{run_id}/outcome.json"
+
+
+def version(run_id: str) -> str:
+    return f"versions/{run_id}.json"
+
+
+def history(generation: int) -> str:
+    return f"history/{generation}.json"
+
+
+def ref(name: RefName) -> str:
+    return f"refs/{name}.json"
