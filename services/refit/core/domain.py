@@ -437,10 +437,10 @@ class LockRef(Record):
 class Outcome(Record):
     """runs/<run_id>/outcome.json, and what `refit run --json` prints."""
 
-    pipeline: str
+    pipeline: str | None
     run_id: str | None
     outcome: OutcomeName
-    as_of: Instant
+    as_of: Instant | None
     version: str | None = None
     """None unless versions/<run_id>.json stands."""
     champion: str | None = None
@@ -454,3 +454,15 @@ class Outcome(Record):
     error: Failure | None = None
     exit_code: int = 0
     finished_at: Instant
+
+
+class Termination(Record):
+    """The last words of one process's try: its termination message, and attempt.json beside its artifacts."""
+
+    step: StepName
+    run_id: str
+    attempt: str
+    number: int
+    failure: Failure | None
+    seconds: float
+    max_rss_bytes: int

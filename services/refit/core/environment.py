@@ -1,0 +1,48 @@
+"""What code runs here: versions of Python and packages, and their digest."""
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distributions, version
+
+from refit import __version__
+
+MAIN_PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "skops", "joblib", "psycopg2-binary", "boto3")
+
+
+def versions(names: Iterable[str] = MAIN_PACKAGES) -> dict[str, str]:
+    """Versions of refit, Python and those of `names` that are installed."""
+    found = {"refit": __version__, "python": platform.python_version(), "machine": platform.machine()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def installed() -> dict[str, str]:
+    """Versions of Python and of every installed package: what a run on this machine depends on."""
+    packages = {found.name: found.version for found in distributions() if found.name}
+    return {"python": sys.version.split()[0], "machine": platform.machine(), **dict(sorted(packages.items()))}
+
+
+def digest(environment: dict[str, str]) -> str:
+    """One word for an environment; equal words mean equal code."""
+    return hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
+
+
+def created_by() -> str:
+    """Who starts things here: REFIT_CREATED_BY, else user@host."""
+    if name := os.environ.get("REFIT_CREATED_BY"):
+        return name
+    try:
+        user = getpass.getuser()
+    except OSError:  # no such user number in this container
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

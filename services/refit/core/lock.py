@@ -1,0 +1,188 @@
+"""One run per pipeline at a time: refs/lock.json.
+
+The lock saves work; correctness rests on compare-and-swap alone. A holder renews it; its age is judged by the
+store's own clock. It is taken over when it is older than its time to live, or at once when the holder was a
+process of this machine that is gone. Who takes it from another run first settles that run.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from refit.core import keys
+from refit.core.domain import Holder, LockRef
+from refit.core.errors import RefitError, SupersededError
+from refit.core.refs import move_ref, new_token, read_ref
+from refit.core.store import Conflict, NotFound, ObjectStore
+
+TTL_SECONDS: Final = 60
+RENEW_SECONDS: Final = 15
+POLL_SECONDS: Final = 1.0
+_KEY: Final = keys.ref("lock")
+
+
+class LockBusy(SupersededError):
+    """Another run of the pipeline is going on."""
+
+    def __init__(self, holder: Holder, waited_seconds: float) -> None:
+        super().__init__(
+            f"run {holder.run_id} is going on (waited {waited_seconds:.0f} s for it)",
+            next="let it end, or wait longer with --wait SECONDS",
+        )
+
+
+class LockLost(SupersededError):
+    """Another run took the lock: this one was thought dead."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} lost the lock to another run", next="nothing: the other run goes on")
+
+
+def this_process(run_id: str) -> Holder:
+    """This process as the holder of a lock, told apart from a later process with the same number."""
+    process = os.getpid()
+    return Holder(run_id=run_id, host=_host(), process=process, process_started=_started(process))
+
+
+def is_gone(holder: Holder) -> bool:
+    """True when the holder was a process of this machine that has ended; False when that cannot be known."""
+    return holder.host == _host() and _started(holder.process) != holder.process_started
+
+
+class Lock:
+    """The lock, held from `acquire` to the end of the `with` block and renewed in between.
+
+    Args:
+        store: The pipeline's store.
+        holder: Who asks; `this_process(run_id)` locally.
+        settle: Called with the run_id of a dead holder before its lock is taken.
+        gone: Tells whether a holder is known to have ended.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        holder: Holder,
+        settle: Callable[[str], None],
+        gone: Callable[[Holder], bool] = is_gone,
+    ) -> None:
+        self._store, self._holder, self._settle, self._gone = store, holder, settle, gone
+        self._tag: str | None = None
+        self._generation = 0
+        self._lost = False
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
+        self._renewer = threading.Thread(target=self._renew, name="refit-lock", daemon=True)
+
+    def acquire(
+        self,
+        wait_seconds: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        on_wait: Callable[[Holder], None],
+    ) -> Self:
+        """The lock is held. Waits at most `wait_seconds` for another holder.
+
+        Raises:
+            LockBusy: the other holder did not end in time.
+        """
+        started, told = clock(), False
+        while (other := self._try()) is not None:
+            waited = clock() - started
+            if waited >= wait_seconds:
+                raise LockBusy(other, waited)
+            if not told:
+                on_wait(other)
+                told = True
+            sleep(min(POLL_SECONDS, max(0.05, wait_seconds - waited)))
+        self._renewer.start()
+        return self
+
+    def _try(self) -> Holder | None:
+        """Takes the lock and returns None, or returns the holder that stands in the way."""
+        try:
+            entry = self._store.entry(_KEY)
+        except NotFound:
+            return self._take(None, 0)
+        ref = LockRef.from_json(entry.body, _KEY)
+        holder = ref.holder
+        if holder is not None and holder.run_id != self._holder.run_id:
+            if entry.age_seconds <= ref.ttl_seconds and not self._gone(holder):
+                return holder
+            self._settle(holder.run_id)
+        return self._take(entry.tag, ref.generation)
+
+    def _take(self, tag: str | None, generation: int) -> Holder | None:
+        self._tag, self._generation = tag, generation
+        try:
+            self._write(self._holder)
+        except Conflict:
+            found = read_ref(self._store, "lock", LockRef)
+            return found[0].holder if found and found[0].holder else self._holder
+        return None
+
+    def _write(self, holder: Holder | None) -> None:
+        ref = LockRef(token=new_token(), generation=self._generation + 1, holder=holder, ttl_seconds=TTL_SECONDS)
+        self._tag = move_ref(self._store, "lock", ref, self._tag)
+        self._generation += 1
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW_SECONDS):
+            with self._guard:
+                if self._ended.is_set() or self._lost:
+                    return
+                try:
+                    self._write(self._holder)
+                except Conflict:
+                    self._lost = True
+                except RefitError:
+                    continue  # the store is away for a while; `check` and the time to live decide
+
+    def check(self) -> None:
+        """Raises LockLost when another run holds the lock now."""
+        with self._guard:
+            found = None if self._lost else read_ref(self._store, "lock", LockRef)
+            if found is None or found[1] != self._tag:
+                self._lost = True
+                raise LockLost(self._holder.run_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """The lock is free for others, unless it was lost."""
+        self._ended.set()
+        with self._guard:
+            if not self._lost:
+                with suppress(RefitError):  # it ages and is taken over; the run's own result stands
+                    self._write(None)
+
+
+def _host() -> str:
+    """This machine and process namespace; process numbers mean nothing elsewhere."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(Path("/proc/self/ns/pid").readlink().name)
+    return "/".join(parts)
+
+
+def _started(process: int) -> str:
+    """When the process started, in the kernel's words; empty when there is none, or on systems without /proc."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return "gone"
+        except PermissionError:
+            return ""
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "gone" if fields[0] == "Z" else fields[19]

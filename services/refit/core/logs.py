@@ -1,0 +1,92 @@
+"""Logs: JSON lines in pods, a readable console on a terminal, always on stderr, never a secret.
+
+The credentials of the environment are replaced wherever they appear, and so is the password of anything that
+looks like a connection string.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import unquote
+
+import structlog
+
+Mode = Literal["console", "json"]
+
+HIDDEN: Final = "***"
+LINE_LIMIT: Final = 8000
+_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]*@", re.IGNORECASE)
+_KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
+
+
+def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """The text without the credentials of the environment and without passwords in connection strings."""
+    for secret in _secrets(os.environ if environment is None else environment):
+        text = text.replace(secret, HIDDEN)
+    text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}@", text)
+    return _KEY_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
+
+
+def _secrets(environment: Mapping[str, str]) -> Iterable[str]:
+    """The values to hide, longest first; shorter than 4 characters would hide ordinary words."""
+    found: set[str] = set()
+    for name, value in environment.items():
+        if not _SECRET_NAMES.search(name):
+            continue
+        text = _from_file(value) if name.endswith("_FILE") else value
+        found.add(text)
+        for pattern in (r"://[^\s:/@]*:([^\s/]*)@", r"password\s*=\s*'([^']*)'", r"password\s*=\s*([^\s'&]+)"):
+            for password in re.findall(pattern, text):
+                found.update((password, unquote(password)))
+    return sorted((secret for secret in found if len(secret) >= 4), key=len, reverse=True)
+
+
+def _from_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _redacted(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: redact(value)[:LINE_LIMIT] if isinstance(value, str) else value for name, value in event.items()}
+
+
+def configure(mode: str | None = None, **context: str) -> None:
+    """All loggers write to stderr from now on, in `mode`, with `context` (run_id, step) on every line.
+
+    Args:
+        mode: `console` or `json`; default REFIT_LOG, else by whether stderr is a terminal.
+    """
+    chosen = mode or os.environ.get("REFIT_LOG") or ("console" if sys.stderr.isatty() else "json")
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        if chosen == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(),
+            _redacted,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**context)
+
+
+def logger() -> Any:
+    """The logger of this process."""
+    return structlog.get_logger()

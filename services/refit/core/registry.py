@@ -1,0 +1,253 @@
+"""Versions, the champion and its history.
+
+A move of the champion is three writes: versions/ first (by publish), then compare-and-swap of refs/champion.json,
+whose body is the whole move, then history/<generation>.json from that body. Whoever moves next first writes the
+entry that a killed mover left out; a reader takes it from champion.json.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from refit.core import keys
+from refit.core.domain import Hold, Move, MoveKind, Version
+from refit.core.errors import ArtifactError, ConfigError
+from refit.core.refs import move_ref, new_token, read_ref
+from refit.core.store import Conflict, NotFound, ObjectStore
+
+
+class ChampionLost(ArtifactError):
+    """refs/champion.json is gone although the champion was moved before."""
+
+    def __init__(self, last: Move) -> None:
+        super().__init__(
+            "refs/champion.json is gone, but the history has moves of the champion",
+            next=f"refit rollback NAME --to {last.version} --reason 'champion.json was lost'",
+        )
+
+
+class NoSuchVersion(ConfigError):
+    """No version has this name."""
+
+    def __init__(self, version: str, known: list[str]) -> None:
+        super().__init__(
+            f"there is no version {version}",
+            next=f"the newest are {', '.join(known[-3:])}" if known else "no run has made a version yet",
+        )
+
+
+class NothingToRollBackTo(ConfigError):
+    """No earlier champion is left that is not barred."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no earlier champion to go back to that is not barred",
+            next="name a version: refit rollback NAME --to VERSION --reason …",
+        )
+
+
+def read_champion(store: ObjectStore) -> tuple[Move, str] | None:
+    """The last move of the champion and its tag; None when nothing was ever promoted.
+
+    Raises:
+        ChampionLost: champion.json is gone while the history stands.
+        ArtifactError: champion.json is malformed.
+    """
+    found = read_ref(store, "champion", Move)
+    if found is None and store.exists(keys.history(1)):
+        raise ChampionLost(_last_in_history(store))
+    return found
+
+
+def read_version(store: ObjectStore, version: str) -> Version:
+    """The version's document. Raises NoSuchVersion, ArtifactError."""
+    key = keys.version(version)
+    try:
+        return Version.from_json(store.get(key), key)
+    except NotFound as error:
+        raise NoSuchVersion(version, list(version_names(store))) from error
+
+
+def version_names(store: ObjectStore) -> Iterator[str]:
+    """The names of all versions, oldest first."""
+    for listed in store.list(keys.VERSIONS):
+        yield listed.key.removeprefix(keys.VERSIONS).removesuffix(".json")
+
+
+def read_history(store: ObjectStore) -> list[Move]:
+    """All moves of the champion, oldest first, the one that a killed mover left out included."""
+    moves = list(_history_entries(store))
+    found = read_ref(store, "champion", Move)
+    if found and (not moves or moves[-1].generation < found[0].generation):
+        moves.append(found[0])
+    return moves
+
+
+def move_champion(store: ObjectStore, current: tuple[Move, str] | None, move: Move) -> None:
+    """The champion is `move.version` now, and the history says so.
+
+    Raises:
+        Conflict: another mover was first; nothing changed.
+    """
+    if current is not None:
+        write_history(store, current[0])
+    move_ref(store, "champion", move, current[1] if current else None)
+    write_history(store, move)
+
+
+def write_history(store: ObjectStore, move: Move) -> None:
+    """history/<generation>.json stands; an equal entry of an earlier attempt is taken."""
+    key = keys.history(move.generation)
+    try:
+        store.create(key, move.to_json())
+    except Conflict as error:
+        standing = Move.from_json(store.get(key), key)
+        if standing.token != move.token:
+            raise ArtifactError(f"{key} tells of another move than refs/champion.json") from error
+
+
+def promote(store: ObjectStore, version: str, *, who: str, why: str, now: datetime) -> Move:
+    """The version is the champion by a person's decision; a hold is lifted, a bar on the version too.
+
+    Raises:
+        NoSuchVersion: it was never made.
+        ConfigError: it is the champion already and nothing is on hold.
+        Conflict: another mover was first.
+    """
+    target = read_version(store, version)
+    current = read_champion(store)
+    last = current[0] if current else None
+    if last and last.version == version and last.hold is None:
+        raise ConfigError(f"{version} is the champion already")
+    move = Move(
+        token=new_token(),
+        generation=last.generation + 1 if last else 1,
+        kind="promote",
+        previous=last.version if last else None,
+        version=version,
+        at=now,
+        who=who,
+        why=why,
+        as_of=target.as_of,
+        anchor=last.anchor if last else version,
+        barred=tuple(name for name in (last.barred if last else ()) if name != version),
+    )
+    move_champion(store, current, move)
+    return move
+
+
+def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: datetime) -> Move:
+    """The champion is an earlier one; the version left is barred, and promotions wait for approval.
+
+    Works from the history when champion.json is gone or malformed.
+
+    Args:
+        to: A version; None: the newest earlier champion that is not barred.
+
+    Raises:
+        NothingToRollBackTo, NoSuchVersion: there is no such version.
+        ConfigError: nothing was ever promoted, or `to` is the champion.
+        Conflict: another mover was first.
+    """
+    current, tag, broken = _standing(store, repair=to is not None)
+    target = read_version(store, to or _previous_champion(store, current))
+    if target.version == current.version and not broken:
+        raise ConfigError(f"{to} is the champion already")
+    leaves = current.version if current.version != target.version else None
+    barred = tuple(name for name in (*current.barred, *([leaves] if leaves else [])) if name != target.version)
+    move = Move(
+        token=new_token(),
+        generation=current.generation + 1,
+        kind="rollback",
+        previous=current.version,
+        version=target.version,
+        at=now,
+        who=who,
+        why=why,
+        as_of=target.as_of,
+        anchor=target.version if current.anchor in barred else current.anchor,
+        hold=Hold(since=now, who=who, why=why),
+        barred=barred,
+    )
+    write_history(store, current)
+    move_ref(store, "champion", move, tag)
+    write_history(store, move)
+    return move
+
+
+def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
+    """Promotions go on by themselves; the champion stays.
+
+    Raises:
+        ConfigError: nothing was ever promoted, or nothing is on hold.
+        Conflict: another mover was first.
+    """
+    current = read_champion(store)
+    if current is None:
+        raise ConfigError("nothing was promoted yet, so nothing is on hold")
+    last = current[0]
+    if last.hold is None:
+        raise ConfigError("promotions are not on hold")
+    move = _successor(last, "release", now, who, why)
+    move_champion(store, current, move)
+    return move
+
+
+def _successor(last: Move, kind: MoveKind, now: datetime, who: str, why: str) -> Move:
+    return last.model_copy(
+        update={
+            "token": new_token(),
+            "generation": last.generation + 1,
+            "kind": kind,
+            "previous": last.version,
+            "at": now,
+            "who": who,
+            "why": why,
+            "hold": None,
+        }
+    )
+
+
+def _previous_champion(store: ObjectStore, current: Move) -> str:
+    for move in reversed(read_history(store)):
+        if move.version != current.version and move.version not in current.barred:
+            return move.version
+    raise NothingToRollBackTo
+
+
+def _standing(store: ObjectStore, *, repair: bool) -> tuple[Move, str | None, bool]:
+    """The last move, the tag to swap from, and whether champion.json is broken and the history told instead."""
+    try:
+        current = read_champion(store)
+    except ArtifactError:
+        if not repair:
+            raise
+        return _last_in_history(store), _tag(store), True
+    if current is None:
+        raise ConfigError("nothing was promoted yet, so there is nothing to roll back")
+    return *current, False
+
+
+def _tag(store: ObjectStore) -> str | None:
+    try:
+        return store.entry(keys.ref("champion")).tag
+    except NotFound:
+        return None
+
+
+def _last_in_history(store: ObjectStore) -> Move:
+    entries = list(_history_entries(store))
+    if not entries:
+        raise ConfigError("nothing was promoted yet, so there is nothing to roll back")
+    return entries[-1]
+
+
+def _history_entries(store: ObjectStore) -> Iterator[Move]:
+    """By number, not by listing: a generation stands only after the one before it."""
+    generation = 1
+    while True:
+        key = keys.history(generation)
+        try:
+            yield Move.from_json(store.get(key), key)
+        except NotFound:
+            return
+        generation += 1

@@ -1,0 +1,171 @@
+"""Runs: their ids, their records, and the outcome that each one ends in.
+
+An outcome follows from what stands in the store, never from what a coordinator remembers, so that whoever comes
+after a killed coordinator writes the same one.
+"""
+
+import base64
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from refit.core import keys
+from refit.core.context import read_manifest
+from refit.core.domain import (
+    STEPS,
+    EvaluateManifest,
+    ExtractManifest,
+    Failure,
+    Manifest,
+    Move,
+    Outcome,
+    OutcomeName,
+    PublishManifest,
+    Rows,
+    RunRecord,
+    StepName,
+    StepSummary,
+    TrainManifest,
+)
+from refit.core.refs import read_ref
+from refit.core.step import read_run
+from refit.core.store import Conflict, NotFound, ObjectStore
+
+MANIFESTS: Final[Mapping[StepName, type[Manifest]]] = {
+    "extract": ExtractManifest,
+    "train": TrainManifest,
+    "evaluate": EvaluateManifest,
+    "publish": PublishManifest,
+}
+KILLED: Final = Failure(
+    error_class="killed",
+    type="Killed",
+    exit_code=137,
+    message="the run ended without a word: its process was killed or its machine went away",
+    next="refit run FILE",
+)
+
+
+def new_run_id(now: datetime) -> str:
+    """A new run's id: its start in UTC and 4 letters of chance."""
+    letters = base64.b32encode(secrets.token_bytes(5)).decode().lower()[:4]
+    return f"{now.astimezone(UTC):%Y%m%dt%H%M%S}-{letters}"
+
+
+def run_ids(store: ObjectStore) -> Iterator[str]:
+    """The ids of all runs, oldest first."""
+    return store.list_folders(keys.RUNS)
+
+
+def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
+    """The run's outcome; None while it goes on, or when nobody has settled it yet."""
+    key = keys.outcome(run_id)
+    try:
+        return Outcome.from_json(store.get(key), key)
+    except NotFound:
+        return None
+
+
+def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
+    """The run has an outcome: this one, or the one that stood already, which is returned."""
+    assert outcome.run_id is not None
+    try:
+        store.create(keys.outcome(outcome.run_id), outcome.to_json())
+    except Conflict:
+        return read_outcome(store, outcome.run_id) or outcome
+    return outcome
+
+
+def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
+    """A dead run has its outcome, as its manifests say, else `failed` of class killed; None for no such run."""
+    standing = read_outcome(store, run_id)
+    if standing is not None or not store.exists(keys.run_record(run_id)):
+        return standing
+    return write_outcome(store, conclude(store, read_run(store, run_id), KILLED, {}, now))
+
+
+def conclude(
+    store: ObjectStore, run: RunRecord, failure: Failure | None, attempts: Mapping[StepName, int], now: datetime
+) -> Outcome:
+    """The outcome of a run as the store tells it.
+
+    Args:
+        failure: What ended the run, if it did not come to its end; it counts only when the manifests show no end.
+        attempts: Tries of each step, where known; else the number in its manifest.
+    """
+    found = {step: read_manifest(store, run.run_id, step, MANIFESTS[step]) for step in STEPS}
+    champion = _champion(store)
+    name, error = _name(run, found, champion, failure)
+    evaluate, publish = found["evaluate"], found["publish"]
+    assert evaluate is None or isinstance(evaluate, EvaluateManifest)
+    assert publish is None or isinstance(publish, PublishManifest)
+    previous = champion.previous if champion and champion.version == run.run_id else None
+    return Outcome(
+        pipeline=run.pipeline,
+        run_id=run.run_id,
+        outcome=name,
+        as_of=run.as_of,
+        version=run.run_id if store.exists(keys.version(run.run_id)) else None,
+        champion=champion.version if champion else None,
+        previous_champion=publish.previous_champion if publish else previous,
+        rows=_rows(found),
+        verdict=evaluate.verdict if evaluate else None,
+        scores=evaluate.scores if evaluate else {},
+        steps=_summaries(found, attempts),
+        report=evaluate.report.key if evaluate else None,
+        warnings=tuple(text for manifest in found.values() for text in getattr(manifest, "warnings", ())),
+        error=error,
+        exit_code=exit_code(error) if error else 0,
+        finished_at=now,
+    )
+
+
+def exit_code(failure: Failure) -> int:
+    """The code that a coordinator ends with: a step's kill, timeout or start failure becomes 75."""
+    return 75 if failure.error_class in ("oom", "killed", "timeout", "start") else failure.exit_code
+
+
+def _champion(store: ObjectStore) -> Move | None:
+    found = read_ref(store, "champion", Move)
+    return found[0] if found else None
+
+
+def _name(
+    run: RunRecord, found: Mapping[StepName, Manifest | None], champion: Move | None, failure: Failure | None
+) -> tuple[OutcomeName, Failure | None]:
+    publish, extract = found["publish"], found["extract"]
+    if isinstance(publish, PublishManifest):
+        return publish.outcome, None
+    if isinstance(extract, ExtractManifest) and extract.skipped:
+        return "skipped", None
+    if champion and champion.kind == "publish" and champion.version == run.run_id:
+        return "promoted", None
+    error = failure or KILLED
+    return ("superseded" if error.error_class == "superseded" else "failed"), error
+
+
+def _rows(found: Mapping[StepName, Manifest | None]) -> Rows:
+    extract, train, evaluate = found["extract"], found["train"], found["evaluate"]
+    rows = extract.rows if isinstance(extract, ExtractManifest) else Rows()
+    if isinstance(train, TrainManifest):
+        rows = rows.model_copy(update={"train": train.rows})
+    if isinstance(evaluate, EvaluateManifest):
+        rows = rows.model_copy(update={"holdout": evaluate.rows_holdout, "clean": evaluate.rows_clean})
+    return rows
+
+
+def _summaries(
+    found: Mapping[StepName, Manifest | None], attempts: Mapping[StepName, int]
+) -> dict[StepName, StepSummary]:
+    summaries: dict[StepName, StepSummary] = {}
+    for step, manifest in found.items():
+        if manifest is not None:
+            summaries[step] = StepSummary(
+                seconds=manifest.seconds,
+                attempts=attempts.get(step, manifest.attempt_number),
+                max_rss_bytes=manifest.max_rss_bytes,
+            )
+        elif step in attempts:
+            summaries[step] = StepSummary(attempts=attempts[step])
+    return summaries

@@ -1,0 +1,237 @@
+"""The one main of every step: settings, logs, the step's function, its manifest, its exit code.
+
+    python -m refit.train            what a pod and the local executor start
+
+Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, and REFIT_TERMINATION
+(a file for the last words, default /dev/termination-log where there is one).
+"""
+
+import ctypes
+import errno
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from refit.core import artifacts, keys, logs
+from refit.core.config import parse_pipeline
+from refit.core.context import Context, max_rss_bytes, read_manifest
+from refit.core.domain import Failure, Manifest, RunRecord, StepName, Termination
+from refit.core.errors import ConfigError, DependencyError, DiskError, RefitError, SupersededError, TerminatedError
+from refit.core.refs import new_token
+from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_store
+
+GRACE_SECONDS: Final = 10.0
+MESSAGE_BYTES: Final = 4096
+_OUT_OF_MEMORY: Final = 137
+
+StepFunction = Callable[[Context], Manifest]
+Settle = Callable[[ObjectStore, Manifest], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as its package offers it.
+
+    Attributes:
+        run: Does the work and returns the manifest, which `main` stores last.
+        kind: The manifest's type.
+        settle: Makes the moves that the step owes once its manifest stands; safe to repeat.
+    """
+
+    name: StepName
+    run: StepFunction
+    kind: type[Manifest]
+    settle: Settle | None = None
+
+
+class RunUnknown(ConfigError):
+    """The environment names no run that exists."""
+
+
+def main(step: Step) -> NoReturn:
+    """Runs one attempt of the step and ends the process with its exit code."""
+    sys.exit(attempt(step, os.environ))
+
+
+def attempt(step: Step, environment: Mapping[str, str]) -> int:
+    """One try of the step; returns its exit code, and never raises."""
+    started, token = datetime.now(UTC), new_token()
+    run_id, number = environment.get("REFIT_RUN_ID", ""), int(environment.get("REFIT_ATTEMPT") or 1)
+    logs.configure(run_id=run_id, step=step.name)
+    _die_with_parent(environment)
+    _end_on_sigterm()
+    failure, store = None, None
+    try:
+        store = open_store(environment.get("REFIT_STORE") or default_url(environment, Path.cwd()))
+        store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
+        _run(step, store, _required(environment, "REFIT_RUN_ID"), token, number, started)
+    except BaseException as error:  # noqa: BLE001  the one place where everything ends
+        failure = describe(error, step.name)
+        logs.logger().error(
+            "failed", exit_code=failure.exit_code, message=failure.message, next=failure.next, exc_info=error
+        )
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    last_words = Termination(
+        step=step.name,
+        run_id=run_id,
+        attempt=token,
+        number=number,
+        failure=failure,
+        seconds=(datetime.now(UTC) - started).total_seconds(),
+        max_rss_bytes=max_rss_bytes(),
+    )
+    _leave(last_words, environment, store)
+    return failure.exit_code if failure else 0
+
+
+def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, started: datetime) -> None:
+    run = read_run(store, run_id)
+    manifest = read_manifest(store, run_id, step.name, step.kind)
+    if manifest is None:
+        pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+        with tempfile.TemporaryDirectory(prefix=f"refit-{step.name}-") as folder:
+            context = Context(
+                store=store,
+                pipeline=pipeline,
+                run=run,
+                step=step.name,
+                attempt=token,
+                number=number,
+                folder=Path(folder),
+                started_at=started,
+                report=lambda text: logs.logger().info("progress", text=text),
+            )
+            manifest = _record(store, step.run(context), step.kind)
+    if step.settle:
+        step.settle(store, manifest)
+
+
+def _record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:
+    """The step's manifest stands: this one, or the one that an earlier attempt wrote."""
+    key = keys.manifest(manifest.run_id, manifest.step)
+    try:
+        store.create(key, manifest.to_json())
+    except Conflict:
+        return kind.from_json(store.get(key), key)
+    return manifest
+
+
+def read_run(store: ObjectStore, run_id: str) -> RunRecord:
+    """The run's record. Raises RunUnknown."""
+    key = keys.run_record(run_id)
+    try:
+        return RunRecord.from_json(store.get(key), key)
+    except NotFound as error:
+        raise RunUnknown(
+            f"there is no run {run_id} in {store.url}", next="start one with refit run FILE, or look at refit runs NAME"
+        ) from error
+
+
+def describe(error: BaseException, step: StepName | None = None) -> Failure:
+    """The failure that an exception means, without secrets: class, exit code, message, next action."""
+    known = _known(error)
+    if known is not None:
+        return Failure(
+            error_class=known.error_class,
+            type=type(known).__name__,
+            step=step,
+            exit_code=known.exit_code,
+            message=logs.redact(known.message),
+            next=known.next,
+        )
+    if isinstance(error, MemoryError):
+        return Failure(
+            error_class="oom",
+            type="MemoryError",
+            step=step,
+            exit_code=_OUT_OF_MEMORY,
+            message=f"out of memory after {max_rss_bytes() / 2**20:,.0f} MiB",
+            next="give the step more memory, or shorten the window",
+        )
+    return Failure(
+        error_class="bug",
+        type=type(error).__name__,
+        step=step,
+        exit_code=70,
+        message=logs.redact(f"{type(error).__name__}: {error}")[:2000],
+        next="this is a fault of refit: please report it with the log",
+    )
+
+
+def _known(error: BaseException) -> RefitError | None:
+    """The error of ours that `error` is or means; None for what is a bug."""
+    if isinstance(error, Conflict):
+        return SupersededError(error.message, next="run again")
+    if isinstance(error, RefitError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return TerminatedError("interrupted")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+        return DiskError(f"the disk is full or fails: {error.strerror}: {error.filename}", next="make room, then rerun")
+    if type(error).__name__ == "TerminatedWorkerError":  # joblib's; core does not import it
+        return DependencyError("a worker process of the fit was killed", next="give the step more memory")
+    return None
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    if value := environment.get(name):
+        return value
+    raise RunUnknown(f"{name} is not set", next="steps are started by refit run; by hand: refit step STEP needs it")
+
+
+def _leave(last_words: Termination, environment: Mapping[str, str], store: ObjectStore | None) -> None:
+    """Writes the last words for the coordinator and, where the store still answers, beside the artifacts."""
+    body = last_words.to_json()
+    if len(body) > MESSAGE_BYTES and last_words.failure:
+        short = last_words.failure.model_copy(update={"message": last_words.failure.message[:1000]})
+        body = last_words.model_copy(update={"failure": short}).to_json()
+    path = Path(environment.get("REFIT_TERMINATION") or "/dev/termination-log")
+    with suppress(OSError):
+        if path.exists():
+            path.write_bytes(body)
+    if store is not None and last_words.run_id:
+        with suppress(RefitError):
+            store.put(keys.artifact(last_words.run_id, last_words.step, last_words.attempt, "attempt.json"), body)
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM raises TerminatedError; a process stuck in native code ends by itself after the grace."""
+
+    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+        raise TerminatedError("terminated by SIGTERM", next="it is repeated; nothing was published")
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while True:
+            if signal.SIGTERM in os.read(read, 64):
+                time.sleep(GRACE_SECONDS)
+                os._exit(143)
+
+    threading.Thread(target=watch, name="refit-sigterm", daemon=True).start()
+
+
+def _die_with_parent(environment: Mapping[str, str]) -> None:
+    """The kernel kills this process when its runner is gone (Linux; prctl(2), PR_SET_PDEATHSIG)."""
+    parent = environment.get("REFIT_PARENT")
+    if not parent or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    if os.getppid() != int(parent):
+        os._exit(_OUT_OF_MEMORY)
