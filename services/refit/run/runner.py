@@ -1,0 +1,196 @@
+"""The runner: one pass over extract, train, evaluate, publish.
+
+It keeps nothing in memory that a restart needs: a step is done when its manifest stands, and a run is over when
+its outcome does.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from refit.core import artifacts, environment, keys
+from refit.core.config import Pipeline
+from refit.core.context import StepMissing, read_manifest
+from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
+from refit.core.errors import ConfigError, RefitError, SupersededError, TerminatedError
+from refit.core.lock import Lock, this_process
+from refit.core.probe import probe
+from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle, write_outcome
+from refit.core.step import describe
+from refit.core.store import Conflict, ObjectStore
+from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
+from refit.run.executor import Attempt, Ended, Executor, failure_of
+
+RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked to do.
+
+    Attributes:
+        pipeline: The parsed file.
+        file: The file's bytes, kept with the run; its steps read this copy.
+        as_of: The run's now for window and watermark; None: when it starts.
+        wait_seconds: How long to wait for another run of the pipeline.
+        retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
+    """
+
+    pipeline: Pipeline
+    file: bytes
+    as_of: datetime | None = None
+    full_refresh: bool = False
+    why: str = "by hand"
+    wait_seconds: float = 120.0
+    retry_seconds: tuple[float, ...] = (5.0, 20.0)
+
+
+@dataclass
+class Runner:
+    """Walks runs of any pipeline through one store and one executor.
+
+    Attributes:
+        store: The store's root; each pipeline lies below its name.
+        listen: Gets every event.
+    """
+
+    store: ObjectStore
+    executor: Executor
+    listen: Listener
+    sleep: Callable[[float], None] = time.sleep
+    _attempts: dict[StepName, int] = field(default_factory=dict)
+
+    def run(self, request: Request) -> Outcome:
+        """The run has ended, and its outcome stands.
+
+        Raises:
+            ConditionsIgnored, AccessError, DependencyError: the store cannot be used; no run was started.
+            LockBusy: another run went on for longer than `wait_seconds`; no run was started.
+            ConfigError: as_of lies in the future.
+            TerminatedError: this process was asked to end; the run's outcome says so.
+        """
+        now = datetime.now(UTC)
+        if request.as_of and request.as_of > now:
+            raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
+        probe(self.store)
+        store = self.store.under(f"{request.pipeline.name}/")
+        self._attempts = {}
+        run_id = new_run_id(now)
+        lock = Lock(store, this_process(run_id), lambda dead: _settle(store, dead))
+        lock.acquire(
+            request.wait_seconds,
+            time.monotonic,
+            self.sleep,
+            lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
+        )
+        with lock:
+            run = _start(store, request, run_id, now)
+            self.listen(RunStarted(run))
+            failure, terminated = self._walk(store, run, request, lock)
+            outcome = write_outcome(store, conclude(store, run, failure, self._attempts, datetime.now(UTC)))
+        self.listen(RunEnded(outcome))
+        if terminated:
+            raise terminated
+        return outcome
+
+    def _walk(
+        self, store: ObjectStore, run: RunRecord, request: Request, lock: Lock
+    ) -> tuple[Failure | None, TerminatedError | None]:
+        """Walks the steps; returns what ended the run early, if anything did."""
+        step: StepName = STEPS[0]
+        try:
+            for step in STEPS:
+                failure = self._step(store, run, step, request.retry_seconds, lock)
+                if failure:
+                    return failure, None
+                if step == "extract" and _skipped(store, run.run_id):
+                    break
+        except TerminatedError as error:
+            return describe(error, step), error
+        except KeyboardInterrupt:
+            interrupted = TerminatedError("interrupted", next="refit run FILE")
+            return describe(interrupted, step), interrupted
+        except RefitError as error:
+            return describe(error, step), None
+        return None, None
+
+    def _step(
+        self, store: ObjectStore, run: RunRecord, step: StepName, pauses: tuple[float, ...], lock: Lock
+    ) -> Failure | None:
+        """The step's manifest stands; or returns why it does not after the last attempt."""
+        for number in range(1, len(pauses) + 2):
+            lock.check()
+            if read_outcome(store, run.run_id) is not None:
+                raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
+            self._attempts[step] = number
+            self.listen(StepStarted(step, number))
+            attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
+            ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
+            _keep_log(store, attempt, ended)
+            failure = failure_of(ended, step)
+            if failure is None:
+                self.listen(StepDone(step, _manifest(store, run.run_id, step)))
+                return None
+            pause = pauses[number - 1] if number <= len(pauses) and failure.exit_code in RETRIED_CODES else None
+            self.listen(StepFailed(step, number, failure, pause))
+            if pause is None:
+                return failure
+            self.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _tell(self, step: StepName, line: str) -> None:
+        try:
+            parsed = json.loads(line)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            parsed = {"event": line}
+        text = parsed.get("text") if parsed.get("event") == "progress" else None
+        event: Event = StepTold(step, text, parsed)
+        self.listen(event)
+
+
+def _start(store: ObjectStore, request: Request, run_id: str, now: datetime) -> RunRecord:
+    """The run's file and record stand."""
+    file = store.put(keys.pipeline_file(run_id), request.file)
+    run = RunRecord(
+        run_id=run_id,
+        pipeline=request.pipeline.name,
+        as_of=request.as_of or now,
+        created_at=now,
+        created_by=environment.created_by(),
+        why=request.why,
+        full_refresh=request.full_refresh,
+        file=artifacts.describe(file.key, request.file),
+        environment=environment.installed(),
+    )
+    store.create(keys.run_record(run_id), run.to_json())
+    return run
+
+
+def _settle(store: ObjectStore, run_id: str) -> None:
+    settle(store, run_id, datetime.now(UTC))
+
+
+def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
+    manifest = read_manifest(store, run_id, step, MANIFESTS[step])
+    if manifest is None:
+        raise StepMissing(run_id, step)
+    return manifest
+
+
+def _skipped(store: ObjectStore, run_id: str) -> bool:
+    extract = read_manifest(store, run_id, "extract", ExtractManifest)
+    return extract is not None and extract.skipped
+
+
+def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
+    """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
+    key = keys.attempt_log(attempt.run_id, attempt.step, attempt.number)
+    try:
+        store.create(key, ended.log)
+    except (Conflict, RefitError):
+        return
