@@ -1,0 +1,85 @@
+"""report.html: the verdict for people. One file, no script, nothing fetched."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from refit.core.domain import Check, ExtractManifest, RunRecord, ShiftCheck, TrainManifest, Verdict
+
+DRAWN_WIDTH = 320
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Where a check's interval, gain and line lie on a scale of DRAWN_WIDTH pixels."""
+
+    low: float
+    high: float
+    gain: float
+    line: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the report shows."""
+
+    run: RunRecord
+    extract: ExtractManifest
+    train: TrainManifest
+    verdict: Verdict
+    baseline: str
+    scores: dict[str, dict[str, float | None]]
+    rows_holdout: int
+    rows_clean: int
+    shift: tuple[ShiftCheck, ...]
+    warnings: tuple[str, ...]
+
+
+def render(facts: Facts) -> bytes:
+    """The page as UTF-8; every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("refit.evaluate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"figure": figure, "count": count, "instant": instant}
+    page = environment.get_template("report.html.j2").render(
+        facts=facts, draw=draw, width=DRAWN_WIDTH, score_names=score_names(facts.scores)
+    )
+    return page.encode()
+
+
+def draw(check: Check) -> Drawing | None:
+    """The interval of the gain to scale, zero and the line to pass always in view; None without an interval."""
+    if check.interval is None or check.gain is None:
+        return None
+    line = {"min_gain": check.limit, "max_loss": -check.limit}.get(check.line, 0.0)
+    low, high = check.interval
+    left, right = min(low, line, 0.0), max(high, line, 0.0)
+    margin = (right - left) * 0.08 or 1.0
+    left, right = left - margin, right + margin
+
+    def place(value: float) -> float:
+        return round((value - left) / (right - left) * DRAWN_WIDTH, 1)
+
+    return Drawing(place(low), place(high), place(check.gain), place(line))
+
+
+def score_names(scores: dict[str, dict[str, float | None]]) -> list[str]:
+    """All score names, in the order of the candidate's."""
+    names: dict[str, None] = {}
+    for of_model in scores.values():
+        names |= dict.fromkeys(of_model)
+    return list(names)
+
+
+def figure(value: float | None) -> str:
+    """A score to four significant digits, as far as it means something."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def instant(value: datetime | None) -> str:
+    return "–" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"

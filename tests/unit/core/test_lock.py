@@ -1,0 +1,121 @@
+"""One run at a time, whoever starts it, and a dead holder is no obstacle."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refit.core import keys
+from refit.core.domain import Holder, LockRef
+from refit.core.lock import Lock, LockBusy, LockLost, is_gone, this_process
+from refit.core.store import ObjectStore, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store(f"file://{tmp_path}")
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def lock(store: ObjectStore, run_id: str, settled: list[str] | None = None) -> Lock:
+    return Lock(store, this_process(run_id), (settled if settled is not None else []).append)
+
+
+def acquire(asked: Lock, wait: float = 0.0) -> Lock:
+    time = Time()
+    return asked.acquire(wait, time.clock, time.sleep, lambda holder: None)
+
+
+def holder_of(store: ObjectStore) -> Holder | None:
+    return LockRef.from_json(store.get(keys.ref("lock")), "lock").holder
+
+
+def test_the_lock_names_its_holder_and_is_free_afterwards(store: ObjectStore) -> None:
+    with acquire(lock(store, "a")):
+        holder = holder_of(store)
+        assert holder is not None
+        assert holder.run_id == "a"
+    assert holder_of(store) is None
+
+
+def test_a_second_run_waits_as_long_as_asked_and_then_gives_up(store: ObjectStore) -> None:
+    with acquire(lock(store, "a")), pytest.raises(LockBusy, match="run a is going on") as caught:
+        acquire(lock(store, "b"), wait=120)
+    assert caught.value.exit_code == 79
+
+
+def test_a_waiting_run_goes_on_as_soon_as_the_first_ends(store: ObjectStore) -> None:
+    first, told = acquire(lock(store, "a")), []
+    time = Time()
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if time.now > 5:
+            first.__exit__(None, None, None)
+
+    with lock(store, "b").acquire(120, time.clock, sleep, told.append):
+        holder = holder_of(store)
+        assert holder is not None
+        assert holder.run_id == "b"
+    assert time.now < 10
+    assert [other.run_id for other in told] == ["a"]
+
+
+def test_the_lock_of_a_process_that_is_gone_is_taken_at_once_and_its_run_settled_first(store: ObjectStore) -> None:
+    code = (
+        "import os, sys; from refit.core.store import open_store; from refit.core.lock import Lock, this_process\n"
+        "Lock(open_store(sys.argv[1]), this_process('dead'), print).acquire(0, float, print, print); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, store.url], check=False)
+    holder = holder_of(store)
+    assert holder is not None
+    assert is_gone(holder)
+    settled: list[str] = []
+    with acquire(lock(store, "b", settled)):
+        assert settled == ["dead"]
+
+
+def test_the_lock_of_another_machine_is_taken_only_when_it_is_too_old(store: ObjectStore) -> None:
+    away = Holder(run_id="away", host="another", process=1, process_started="1")
+    old = LockRef(token="t", generation=1, holder=away, ttl_seconds=3600)
+    tag = store.swap(keys.ref("lock"), old.to_json(), None)
+    with pytest.raises(LockBusy):
+        acquire(lock(store, "b"))
+    store.swap(keys.ref("lock"), old.model_copy(update={"ttl_seconds": -1, "token": "u"}).to_json(), tag)
+    settled: list[str] = []
+    with acquire(lock(store, "b", settled)):
+        assert settled == ["away"]
+
+
+def test_a_holder_that_finds_another_token_stops(store: ObjectStore) -> None:
+    held = acquire(lock(store, "a"))
+    held.check()
+    tag = store.entry(keys.ref("lock")).tag
+    thief = LockRef(token="t", generation=9, holder=this_process("b"), ttl_seconds=60)
+    store.swap(keys.ref("lock"), thief.to_json(), tag)
+    with pytest.raises(LockLost):
+        held.check()
+    held.__exit__(None, None, None)
+    holder = holder_of(store)
+    assert holder is not None
+    assert holder.run_id == "b"
+
+
+def test_the_restarted_coordinator_of_a_run_takes_its_own_lock(store: ObjectStore) -> None:
+    acquire(lock(store, "a"))
+    settled: list[str] = []
+    with acquire(lock(store, "a", settled)):
+        assert settled == []

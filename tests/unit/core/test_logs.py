@@ -1,0 +1,41 @@
+"""Secrets never reach logs."""
+
+from pathlib import Path
+
+import pytest
+
+from refit.core.logs import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        pytest.param("could not connect to postgresql://app:hunter22@db:5432/x", "hunter22", id="url"),
+        pytest.param("postgresql://app:p%40ss/word@db/x failed", "p%40ss", id="url with escapes"),
+        pytest.param("host=db password=hunter22 dbname=x", "hunter22", id="keywords"),
+        pytest.param("host=db password='two words' dbname=x", "two words", id="quoted keyword"),
+        pytest.param("s3://key:topsecret@bucket", "topsecret", id="another scheme"),
+    ],
+)
+def test_a_password_in_a_connection_string_is_hidden(text: str, secret: str) -> None:
+    assert secret not in redact(text, {})
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "REFIT_SOURCE_DSN", "REFIT_WEBHOOK_URL"])
+def test_a_secret_of_the_environment_is_hidden_wherever_it_stands(name: str) -> None:
+    assert redact("it said abcd1234/+x to me", {name: "abcd1234/+x"}) == "it said *** to me"
+
+
+def test_the_password_inside_a_dsn_is_hidden_on_its_own() -> None:
+    environment = {"REFIT_SOURCE_DSN": "postgresql://app:s%40cret@db/x"}
+    assert redact("password s@cret and s%40cret", environment) == "password *** and ***"
+
+
+def test_a_secret_in_a_mounted_file_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "dsn").write_text("host=db password=hunter22\n")
+    assert "hunter22" not in redact("hunter22", {"REFIT_SOURCE_DSN_FILE": str(tmp_path / "dsn")})
+
+
+def test_ordinary_text_stays_as_it_is() -> None:
+    text = "wrote 5,213 rows to runs/20261120t070000-k3fw/extract.json"
+    assert redact(text, {"PATH": "/usr/bin", "AWS_ACCESS_KEY_ID": "runs"}) == text

@@ -1,0 +1,165 @@
+"""The champion moves by compare-and-swap, and the history tells every move."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from refit.core import keys, registry
+from refit.core.domain import Artifact, Move, Verdict, Version
+from refit.core.errors import ArtifactError, ConfigError
+from refit.core.refs import read_ref
+from refit.core.store import Conflict, ObjectStore, open_store
+
+NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
+NOTHING = Artifact(key="x", size=0, sha256="")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store(f"file://{tmp_path}")
+
+
+def make_version(store: ObjectStore, name: str) -> None:
+    version = Version(
+        version=name,
+        as_of=NOW,
+        created_at=NOW,
+        model=NOTHING,
+        extract=NOTHING,
+        train=NOTHING,
+        evaluate=NOTHING,
+        report=NOTHING,
+        estimator="x",
+        task="binary",
+        target="y",
+        verdict=Verdict(result="accepted", reason="better"),
+    )
+    store.create(keys.version(name), version.to_json())
+
+
+@pytest.fixture
+def three(store: ObjectStore) -> ObjectStore:
+    """Three versions, promoted one after the other."""
+    for name in ("a", "b", "c"):
+        make_version(store, name)
+        registry.promote(store, name, who="me", why="good", now=NOW)
+    return store
+
+
+def champion(store: ObjectStore) -> Move:
+    found = registry.read_champion(store)
+    assert found is not None
+    return found[0]
+
+
+def test_promote_names_the_version_and_the_history_has_one_entry_per_move(three: ObjectStore) -> None:
+    assert champion(three).version == "c"
+    moves = registry.read_history(three)
+    assert [(move.generation, move.previous, move.version) for move in moves] == [
+        (1, None, "a"),
+        (2, "a", "b"),
+        (3, "b", "c"),
+    ]
+
+
+def test_promote_of_an_unknown_version_names_those_that_stand(three: ObjectStore) -> None:
+    with pytest.raises(registry.NoSuchVersion) as caught:
+        registry.promote(three, "nope", who="me", why="x", now=NOW)
+    assert "a, b, c" in caught.value.next
+
+
+def test_promote_of_the_champion_is_refused(three: ObjectStore) -> None:
+    with pytest.raises(ConfigError, match="champion already"):
+        registry.promote(three, "c", who="me", why="x", now=NOW)
+
+
+def test_rollback_goes_to_the_newest_earlier_champion_bars_the_left_one_and_holds(three: ObjectStore) -> None:
+    move = registry.rollback(three, None, who="me", why="worse at night", now=NOW)
+    assert (move.version, move.barred) == ("b", ("c",))
+    assert move.hold is not None
+    assert move.hold.why == "worse at night"
+
+
+def test_a_second_rollback_passes_over_barred_versions_and_a_third_finds_none(three: ObjectStore) -> None:
+    registry.rollback(three, None, who="me", why="x", now=NOW)
+    assert registry.rollback(three, None, who="me", why="x", now=NOW).version == "a"
+    with pytest.raises(registry.NothingToRollBackTo):
+        registry.rollback(three, None, who="me", why="x", now=NOW)
+
+
+def test_promote_lifts_the_hold_and_the_bar(three: ObjectStore) -> None:
+    registry.rollback(three, None, who="me", why="x", now=NOW)
+    move = registry.promote(three, "c", who="me", why="it was the data", now=NOW)
+    assert move.hold is None
+    assert move.barred == ()
+
+
+def test_release_lifts_the_hold_and_leaves_the_champion(three: ObjectStore) -> None:
+    registry.rollback(three, None, who="me", why="x", now=NOW)
+    move = registry.release(three, who="me", why="understood", now=NOW)
+    assert (move.version, move.hold, move.barred, move.generation) == ("b", None, ("c",), 5)
+    with pytest.raises(ConfigError, match="not on hold"):
+        registry.release(three, who="me", why="again", now=NOW)
+
+
+def test_the_anchor_leaves_with_a_barred_version(store: ObjectStore) -> None:
+    for name in ("a", "b"):
+        make_version(store, name)
+    registry.promote(store, "a", who="me", why="x", now=NOW)
+    move = champion(store).model_copy(
+        update={"generation": 2, "token": "t", "version": "b", "previous": "a", "anchor": "b"}
+    )
+    registry.move_champion(store, registry.read_champion(store), move)
+    assert registry.rollback(store, None, who="me", why="x", now=NOW).anchor == "a"
+
+
+def test_a_mover_that_read_an_older_champion_changes_nothing(three: ObjectStore) -> None:
+    found = registry.read_champion(three)
+    assert found is not None
+    registry.rollback(three, None, who="me", why="x", now=NOW)
+    late = found[0].model_copy(update={"generation": 4, "token": "late"})
+    with pytest.raises(Conflict):
+        registry.move_champion(three, found, late)
+    assert champion(three).version == "b"
+    assert [move.generation for move in registry.read_history(three)] == [1, 2, 3, 4]
+
+
+def test_the_entry_that_a_killed_mover_left_out_is_read_and_then_written(three: ObjectStore) -> None:
+    three.delete(keys.history(3))
+    assert [move.version for move in registry.read_history(three)] == ["a", "b", "c"]
+    registry.rollback(three, None, who="me", why="x", now=NOW)
+    assert three.exists(keys.history(3))
+
+
+@pytest.mark.parametrize("broken", ["gone", "malformed"])
+def test_a_broken_champion_is_refused_and_rollback_to_a_version_repairs_it(three: ObjectStore, broken: str) -> None:
+    key = keys.ref("champion")
+    if broken == "gone":
+        three.delete(key)
+    else:
+        three.swap(key, b"{", three.entry(key).tag)
+    with pytest.raises(ArtifactError) as caught:
+        registry.read_champion(three)
+    assert caught.value.exit_code == 66
+    with pytest.raises(ArtifactError):
+        registry.rollback(three, None, who="me", why="x", now=NOW)
+    move = registry.rollback(three, "c", who="me", why="champion.json was lost", now=NOW)
+    assert (move.version, move.generation) == ("c", 4)
+    assert [entry.generation for entry in registry.read_history(three)] == [1, 2, 3, 4]
+
+
+def test_nothing_is_promoted_in_an_empty_store(store: ObjectStore) -> None:
+    assert registry.read_champion(store) is None
+    assert read_ref(store, "champion", Move) is None
+    assert registry.read_history(store) == []
+    with pytest.raises(ConfigError, match="nothing was promoted"):
+        registry.rollback(store, None, who="me", why="x", now=NOW)
+
+
+def test_a_document_of_a_newer_format_is_refused_with_the_version_that_knows_it(three: ObjectStore) -> None:
+    key = keys.ref("champion")
+    entry = three.entry(key)
+    three.swap(key, entry.body.replace(b'"format": 1', b'"format": 2'), entry.tag)
+    with pytest.raises(ArtifactError, match="format 2; this version of refit reads format 1"):
+        registry.read_champion(three)
