@@ -1,0 +1,439 @@
+"""The pipeline file: one typed, frozen model, parsed once at the edge.
+
+`parse_pipeline` is the only way in. It reads YAML 1.2 (yaml_file.py), checks each section by the models below,
+then what spans sections (config_rules.py), and reports every fault at once (config_faults.py). Field names are the
+file's own; the docstring under a field is its reference and its description in the JSON schema.
+
+To add a key: a field here with a default and a docstring, a rule in config_rules.py if it depends on other
+sections, and its row in the tests.
+"""
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+
+from refit.core.config_types import (
+    Bound,
+    ClassWeight,
+    ColumnName,
+    Columns,
+    Cron,
+    Duration,
+    DurationOrNever,
+    Estimator,
+    Fraction,
+    Function,
+    Holdout,
+    ListAsTuple,
+    NumberOrNone,
+    PipelineName,
+    PositiveDuration,
+    RegularExpression,
+    Scalar,
+    Scores,
+    Text,
+    Timeout,
+    Zone,
+    not_built,
+)
+
+API_VERSION: Final = "refit/v1"
+
+Task = Literal["binary", "multiclass", "regression"]
+ColumnType = Literal["string", "integer", "float", "decimal", "bool", "timestamp", "date"]
+LineName = Literal["min", "max", "min_gain", "max_loss"]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and strict about keys and types."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+# --- where rows come from -----------------------------------------------------
+
+
+class Schedule(Section):
+    """When the pipeline runs by itself; without it, it runs by hand."""
+
+    cron: Cron
+    """Minute, hour, day of the month, month, day of the week (0 is Sunday)."""
+    timezone: Zone = "Etc/UTC"
+    """IANA zone in which the cron line is read."""
+
+
+class Source(Section):
+    """The query that rows come from, and how it is read."""
+
+    kind: Literal["postgres"] = "postgres"
+    """The connection string comes from REFIT_SOURCE_DSN or REFIT_SOURCE_DSN_FILE, never from this file."""
+    query: Text
+    """A SELECT without bounds on the cursor; refit adds them."""
+    key: Columns
+    """Columns that identify one row; of rows with equal keys the one with the newest cursor wins."""
+    cursor: ColumnName
+    """Column by which rows are new: timestamptz, timestamp (read as UTC) or date."""
+    overlap: Duration = timedelta(0)
+    """Every run reads this far back again, for rows that arrived late."""
+    lag: Duration = timedelta(0)
+    """Rows younger than this are never read."""
+    min_new_rows: Annotated[int, Field(ge=0)] = 1
+    """With fewer new rows since the last verdict, an unchanged pipeline skips the run."""
+    full_refresh: Annotated[DurationOrNever, not_built(timedelta(days=30), None)] = timedelta(days=30)
+    """How often the whole window is read again, which also shows deletions; or never (today's way)."""
+    statement_timeout: Timeout = timedelta(minutes=30)
+    """The database ends a statement that takes longer."""
+    max_row_bytes: Annotated[int, Field(gt=0)] = 1_000_000
+    """Larger rows go to quarantine."""
+    shards: Annotated[int, Field(gt=0), not_built(1)] = 1
+    """Parallel readers."""
+    low_volume: Annotated[Literal["warn", "fail"], not_built("warn")] = "warn"
+    """What happens when a run reads under a tenth of the median of the last five."""
+
+
+class Window(Section):
+    """Which rows a model sees: all up to now, or a stretch of fixed length."""
+
+    kind: Literal["expanding", "rolling"] = "expanding"
+    length: PositiveDuration | None = None
+    """Length of a rolling window, back from the run's as_of."""
+
+    @model_validator(mode="after")
+    def _length_fits_kind(self) -> "Window":
+        if self.kind == "rolling" and self.length is None:
+            raise ValueError("a rolling window needs length, like {kind: rolling, length: 56d}")
+        if self.kind == "expanding" and self.length is not None:
+            raise ValueError("length is for kind: rolling; an expanding window has none")
+        return self
+
+
+class ColumnContract(Section):
+    """What a column promises; a row that breaks it goes to quarantine."""
+
+    type: ColumnType | None = None
+    """The type that PostgreSQL must give; unset: any."""
+    nullable: bool = True
+    min: Bound | None = None
+    """Least value: a number; for timestamp and date ISO 8601 text."""
+    max: Bound | None = None
+    """Greatest value: a number; for timestamp and date ISO 8601 text."""
+    max_length: Annotated[int, Field(ge=0)] | None = None
+    """Most characters of a string."""
+    values: Annotated[tuple[Scalar, ...], ListAsTuple, Field(min_length=1)] | None = None
+    """The values that may occur; NULL is a matter of nullable."""
+    pattern: RegularExpression | None = None
+    """A regular expression that the whole of a string must match."""
+    sensitive: Annotated[bool, not_built(False)] = False
+    """No value of it leaves the parts: not into profiles, quarantine lists or reports."""
+
+
+class OnBadRow(Section):
+    """What happens to rows that break the contract of columns."""
+
+    action: Literal["quarantine", "fail"] = "quarantine"
+    """quarantine: keep them apart and go on; fail: end the run with a data error."""
+    max_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """More bad rows than this share of the rows read now end the run with a data error."""
+
+
+# --- how rows are held out ----------------------------------------------------
+
+
+class TimeSplit(Section):
+    """The newest rows are held out."""
+
+    kind: Literal["time"] = "time"
+    holdout: Holdout = 0.25
+    """A duration back from as_of, or a fraction of the window."""
+    by: Columns | None = None
+    """Columns whose equal rows stay on one side; default: the key."""
+    salt: Text | None = None
+    """Text that the hash is keyed with; default: the name."""
+    stratify: Annotated[bool, not_built(False)] = False
+    """Equal shares of the classes on both sides."""
+
+
+class HashSplit(Section):
+    """The same entities are held out in every run, chosen by a keyed hash."""
+
+    kind: Literal["hash"]
+    holdout: Fraction = 0.2
+    """Fraction of the entities."""
+    by: Columns | None = None
+    """Columns whose equal rows stay on one side; default: the key."""
+    salt: Text | None = None
+    """Text that the hash is keyed with; default: the name."""
+    stratify: Annotated[bool, not_built(False)] = False
+    """Equal shares of the classes on both sides."""
+
+
+def _split_kind(value: Any) -> str:
+    kind = value.get("kind", "time") if isinstance(value, dict) else getattr(value, "kind", "time")
+    return "<hash>" if kind == "hash" else "<time>"
+
+
+Split = Annotated[Annotated[TimeSplit, Tag("<time>")] | Annotated[HashSplit, Tag("<hash>")], Discriminator(_split_kind)]
+
+
+# --- what the model sees ------------------------------------------------------
+
+
+class NumericFeatures(Section):
+    """Columns of numbers; all that is learned is learned on training rows only."""
+
+    columns: Columns
+    impute: Literal["median", "mean", "none"] = "median"
+    """What stands in for NULL and NaN."""
+    outliers: Literal["none", "clip_3sigma", "drop_3sigma"] = "none"
+    """Values beyond 3 standard deviations of the mean: kept, clipped, or their training rows dropped."""
+    scale: Literal["standard", "minmax", "none"] = "standard"
+
+
+class CategoricalFeatures(Section):
+    """Columns of classes, as text, integers or bools."""
+
+    columns: Columns
+    encode: Literal["onehot", "ordinal", "none"] = "onehot"
+    min_frequency: Annotated[int, Field(ge=1)] = 20
+    """Classes with fewer training rows are taken together."""
+
+
+class PassthroughFeatures(Section):
+    """Columns that the estimator takes as they are."""
+
+    columns: Columns
+
+
+class AutoFeatures(Section):
+    """Features by type: numbers, strings and bools; key, cursor and target are left out."""
+
+    kind: ClassVar[Literal["auto"]] = "auto"
+
+
+class FeatureBlock(Section):
+    """Features column by column; columns not named are not used."""
+
+    kind: ClassVar[Literal["block"]] = "block"
+    numeric: NumericFeatures | None = None
+    categorical: CategoricalFeatures | None = None
+    passthrough: PassthroughFeatures | None = None
+
+    @model_validator(mode="after")
+    def _names_a_column(self) -> "FeatureBlock":
+        if self.numeric is None and self.categorical is None and self.passthrough is None:
+            raise ValueError("names no column; write numeric, categorical or passthrough, or features: auto")
+        return self
+
+
+class OwnTransformer(Section):
+    """Features by a function of your own."""
+
+    kind: ClassVar[Literal["transformer"]] = "transformer"
+    transformer: Annotated[Function, not_built(None)]
+    """package.module:function that returns a scikit-learn transformer."""
+
+
+def _auto(value: Any) -> Any:
+    return AutoFeatures() if value == "auto" else value
+
+
+def _features_kind(value: Any) -> str:
+    if value == "auto" or isinstance(value, AutoFeatures):
+        return "<auto>"
+    own = "transformer" in value if isinstance(value, dict) else isinstance(value, OwnTransformer)
+    return "<transformer>" if own else "<block>"
+
+
+Features = Annotated[
+    Annotated[AutoFeatures, BeforeValidator(_auto), WithJsonSchema({"const": "auto"}), Tag("<auto>")]
+    | Annotated[FeatureBlock, Tag("<block>")]
+    | Annotated[OwnTransformer, Tag("<transformer>")],
+    Discriminator(_features_kind),
+]
+
+
+# --- the model and its judgement ----------------------------------------------
+
+
+class Sample(Section):
+    """A random part of the training rows."""
+
+    rows: Annotated[int, Field(gt=0)]
+
+
+class Model(Section):
+    """The estimator and how it is built."""
+
+    estimator: Estimator
+    """A scikit-learn compatible class by its full name."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the estimator."""
+    class_weight: ClassWeight | None = None
+    """balanced, or a mapping of class to weight; for classification."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """random_state of all that draws."""
+    incremental: Annotated[bool, not_built(False)] = False
+    """Fit by partial_fit over batches."""
+    sample: Annotated[Sample | None, not_built(None)] = None
+    search: Annotated[dict[str, Any] | None, not_built(None)] = None
+    """Search for parameters."""
+
+
+class GateLine(Section):
+    """One line of the gate: a score and exactly one of four lines."""
+
+    score: Text
+    """Name of a scikit-learn scorer; greater is better."""
+    min: float | None = None
+    """A floor: the candidate's score is at least this."""
+    max: float | None = None
+    """A ceiling: the candidate's score is at most this."""
+    min_gain: float | None = None
+    """Against the champion: the gain is proven to be above this."""
+    max_loss: Annotated[float, Field(ge=0)] | None = None
+    """Against the champion and the last proven model: the loss is proven to be below this."""
+    against: Literal["champion"] = "champion"
+    """May be written with min_gain and max_loss."""
+
+    @model_validator(mode="after")
+    def _one_line(self) -> "GateLine":
+        if len(self._written()) != 1:
+            raise ValueError("needs exactly one of min, max, min_gain and max_loss")
+        if self.line in ("min", "max") and "against" in self.model_fields_set:
+            raise ValueError(f"{self.line} is a bound of its own; against goes with min_gain or max_loss")
+        return self
+
+    def _written(self) -> dict[LineName, float]:
+        values: dict[LineName, float | None] = {
+            "min": self.min,
+            "max": self.max,
+            "min_gain": self.min_gain,
+            "max_loss": self.max_loss,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def line(self) -> LineName:
+        """Which of the four lines it is."""
+        return next(iter(self._written()))
+
+    @property
+    def limit(self) -> float:
+        """The number written on that line."""
+        return next(iter(self._written().values()))
+
+
+class Evaluate(Section):
+    """How a candidate is judged (gate.md)."""
+
+    gate: Annotated[tuple[GateLine, ...], ListAsTuple, Field(min_length=1)] = ()
+    """All lines must hold. Default: {score: neg_log_loss, min_gain: 0.0}; with class weights, or an estimator without
+    probabilities, roc_auc; for regression neg_root_mean_squared_error."""
+    scores: Scores = ()
+    """Scorers of the report. Default: the gate's, and roc_auc; for regression r2."""
+    false_promotions_per_year: Annotated[float, Field(gt=0)] = 1.0
+    """Expected promotions a year without a true gain, however often the pipeline runs."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """Least confidence of a single look."""
+    block: Literal["day", "week"] = "day"
+    """Rows of one block may win or lose together."""
+    min_clean_rows: Annotated[int, Field(ge=1)] = 200
+    """Fewer rows that neither model has seen are too little data."""
+    max_slice_loss: Annotated[float, Field(ge=0), not_built(0.0)] = 0.0
+    """A slice proven worse than this blocks."""
+    slices: Annotated[Columns, not_built(())] = ()
+    """Columns whose values are sub-populations to look at."""
+    min_slice_rows: Annotated[int, Field(ge=1), not_built(500)] = 500
+    """Smaller slices are not judged."""
+    max_shift: NumberOrNone = None
+    """Drop of the champion's ROC AUC (regression: R²) on new rows that stops a run; or none.
+    Default: 0.10, for regression 0.20."""
+
+
+class Publish(Section):
+    """How an accepted candidate goes into production."""
+
+    approval: Literal["auto", "manual"] = "auto"
+    """manual: an accepted candidate waits for `refit promote`."""
+    fit_on: Annotated[Literal["evaluated", "all"], not_built("evaluated")] = "evaluated"
+    """Rows that the published model is fitted on."""
+
+
+# --- read, and refused when set: later parts of refit -------------------------
+
+
+class Predict(Section):
+    """Batch predictions into a table."""
+
+    query: Annotated[Text | None, not_built(None)] = None
+    table: Annotated[Text | None, not_built(None)] = None
+
+
+class Slo(Section):
+    """How old the last confirmed champion may be."""
+
+    max_age: Annotated[PositiveDuration | None, not_built(None)] = None
+    on_failure: Annotated[Literal["retry", "alert", "record"], not_built("retry")] = "retry"
+
+
+class Retention(Section):
+    """How long runs and versions are kept."""
+
+    runs: Annotated[PositiveDuration, not_built(timedelta(days=90))] = timedelta(days=90)
+    versions: Annotated[int, Field(ge=1), not_built(20)] = 20
+
+
+class Notify(Section):
+    """Who is told."""
+
+    webhook_env: Annotated[Text | None, not_built(None)] = None
+    """Name of the environment variable that holds the address."""
+
+
+class Pipeline(Section):
+    """One model's definition: the whole contract between a data scientist and refit."""
+
+    api_version: Annotated[Literal["refit/v1"], Field(alias="apiVersion")]
+    """Format of the file."""
+    name: PipelineName
+    """Becomes Job names, metric labels and the prefix of every object key."""
+    schedule: Schedule | None = None
+    source: Source
+    window: Window = Window()
+    columns: dict[ColumnName, ColumnContract] = Field(default_factory=dict)
+    """A column that is not named has the type that PostgreSQL gives, is nullable and has no limits."""
+    on_bad_row: OnBadRow = OnBadRow()
+    target: ColumnName
+    """The column to predict; rows where it is NULL are unlabelled."""
+    task: Annotated[Task, not_built("binary", "regression")]
+    split: Split = TimeSplit()
+    features: Features = AutoFeatures()
+    """A block, auto, or a function of your own."""
+    model: Model
+    evaluate: Evaluate = Evaluate()
+    publish: Publish = Publish()
+    predict: Predict = Predict()
+    slo: Slo = Slo()
+    retention: Retention = Retention()
+    notify: Notify = Notify()
+
+
+def source_digest(pipeline: Pipeline) -> str:
+    """SHA-256 in hex of what rows are read: query, key, cursor and columns, and nothing else.
+
+    Keys of a contract that are left at their defaults do not count, so that a key added to refit later changes no
+    digest.
+    """
+    source = pipeline.source
+    read = {
+        "query": source.query,
+        "key": source.key,
+        "cursor": source.cursor,
+        "columns": {name: column.model_dump(exclude_defaults=True) for name, column in pipeline.columns.items()},
+    }
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()

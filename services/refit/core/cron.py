@@ -1,0 +1,67 @@
+"""The five fields of a cron line, as Kubernetes reads them.
+
+Grammar of https://pkg.go.dev/github.com/robfig/cron/v3 (the parser of the CronJob controller), less its `@` words:
+Sunday is 0 and never 7, a range runs upwards, names stand for months and days of the week.
+"""
+
+from typing import Final, NamedTuple
+
+
+class _Field(NamedTuple):
+    name: str
+    lowest: int
+    highest: int
+    words: tuple[str, ...] = ()
+
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: Final = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of the month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of the week", 0, 6, _DAYS),
+)
+
+
+def check_cron(value: str) -> str:
+    """The line itself, when every field names moments that exist.
+
+    Raises:
+        ValueError: names the field and its range.
+    """
+    parts = value.split()
+    if len(parts) != len(_FIELDS):
+        raise ValueError(
+            f"has {len(parts)} fields instead of 5: minute, hour, day, month, day of the week, like 0 5 * * 1"
+        )
+    for field, text in zip(_FIELDS, parts, strict=True):
+        for item in text.split(","):
+            _check_item(field, item)
+    return value
+
+
+def _check_item(field: _Field, item: str) -> None:
+    span, slash, step = item.partition("/")
+    if slash and not (_is_number(step) and int(step) > 0):
+        raise ValueError(f"{field.name}: the step {step[:20]!r} is no positive number")
+    if span in ("*", "?"):
+        return
+    low, dash, high = span.partition("-")
+    first = _number(field, low)
+    last = _number(field, high) if dash else first
+    if last < first:
+        raise ValueError(f"{field.name}: the range {span[:20]} runs backwards")
+
+
+def _number(field: _Field, text: str) -> int:
+    if text.lower() in field.words:
+        return field.words.index(text.lower()) + field.lowest
+    if not _is_number(text) or not field.lowest <= int(text) <= field.highest:
+        raise ValueError(f"{field.name}: {text[:20]!r} is not between {field.lowest} and {field.highest}")
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 4
