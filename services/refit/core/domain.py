@@ -226,6 +226,8 @@ class Part(Value):
     rows: int
     cursor_min: Instant
     cursor_max: Instant
+    null_counts: dict[str, int] = Field(default_factory=dict)
+    """NULLs of each column that has any, so that rows can be counted without reading."""
 
 
 class Batch(Value):
@@ -267,6 +269,8 @@ class ExtractManifest(Manifest):
     warnings: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
     """None when skipped."""
+    snapshot_generation: int = 0
+    """Generation of refs/snapshot.json that was read; 0: none. The ref moves from there once the manifest stands."""
     profile: Artifact | None = None
 
 
