@@ -98,7 +98,7 @@ class Partition:
         """Sum of the influence in each group, shape (count,)."""
         if self.codes is None:
             return psi
-        return np.bincount(self.codes, weights=psi, minlength=self.count)
+        return np.asarray(np.bincount(self.codes, weights=psi, minlength=self.count), dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class Sample:
         """n·w/W: row weights with mean 1."""
         if self.weights is None:
             return np.ones(len(self))
-        return self.weights * (len(self) / self.weights.sum())
+        return np.asarray(self.weights * (len(self) / self.weights.sum()), dtype=float)
 
     @property
     def enough_time(self) -> bool:

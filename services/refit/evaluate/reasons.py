@@ -1,0 +1,94 @@
+"""The gate's reasons in plain words: what was found, and what was needed."""
+
+import math
+from typing import Final
+
+from refit.core.domain import Line, Result
+from refit.evaluate.interval import Interval
+
+_POSSESSIVE: Final = {"champion": "the champion's", "anchor": "the last proven model's", "dummy": "a dummy's"}
+
+
+def compared(score: str, line: Line, limit: float, against: str, result: Result, found: Interval) -> str:
+    """One comparing check with an interval, e.g. `neg_log_loss is 0.018 better than the champion's [0.012, 0.024]`."""
+    digits = _digits(found, limit if line == "min_gain" else -limit)
+    word = "better" if found.gain >= 0 else "worse"
+    size, low, high = (_figure(value, digits) for value in (abs(found.gain), found.lower, found.upper))
+    return f"{score} is {size} {word} than {_POSSESSIVE[against]} [{low}, {high}]{_beside(line, limit, result)}"
+
+
+def same(score: str, line: Line, limit: float, against: str, result: Result) -> str:
+    """One comparing check of two models that earn the same on every row."""
+    return f"{score} is equal to {_POSSESSIVE[against]} on every row{_beside(line, limit, result)}"
+
+
+def _beside(line: Line, limit: float, result: Result) -> str:
+    match line, result:
+        case "min_gain", "accepted":
+            return "" if limit == 0 else f", more than the {limit:g} asked for"
+        case "min_gain", "rejected":
+            return "" if limit == 0 else f", not more than the {limit:g} asked for"
+        case "min_gain", _:
+            return ": not proven to be better" if limit == 0 else f": not proven to be more than {limit:g} better"
+        case _, "accepted":
+            return f", within the loss of {limit:g} allowed"
+        case _, "rejected":
+            return f", beyond the loss of {limit:g} allowed"
+        case _:
+            return f": a loss of {limit:g} or more is not ruled out"
+
+
+def bounded(score: str, line: Line, limit: float, value: float) -> str:
+    """A floor or a ceiling on the candidate's own score."""
+    side = "at least" if line == "min" else "at most"
+    return f"{score} is {value:.4g}, {side} {limit:g} is needed"
+
+
+def too_few(found: int, needed: int, thing: str) -> str:
+    return f"too little data: {found:,} {thing}, {needed:,} are needed"
+
+
+def too_few_effective(score: str, effective: float, needed: int, rows: int) -> str:
+    return (
+        f"too little data: the difference in {score} rests on about {effective:.0f} of {rows:,} clean rows, "
+        f"{needed} are needed"
+    )
+
+
+def one_class(score: str, label: object, rows: int) -> str:
+    return f"too little data: all {rows:,} clean rows have the label {label}, {score} needs both"
+
+
+def no_interval(score: str) -> str:
+    return f"too little data: {score} has no meaning when some clean rows are left out, so it has no interval"
+
+
+def no_time(score: str) -> str:
+    return (
+        f"{score} was not compared: no time has passed since the last comparison, "
+        "and looking again at the same day proves nothing"
+    )
+
+
+def unseen(rows: int) -> str:
+    """What no test on this many rows can see: mistakes rarer than 3/n (the rule of three)."""
+    return f"mistakes rarer than 1 row in {max(1, rows // 3):,} cannot be seen in {rows:,} clean rows"
+
+
+WEEKS_MAY_DIFFER: Final = (
+    "days that follow each other resemble each other: whole weeks may differ, and then `block: week` "
+    "with a holdout of 28d is the sounder choice"
+)
+
+
+def _digits(found: Interval, line: float) -> int:
+    """Decimals at which the interval's width, and on which side of the line its lower end lies, can be read."""
+    width = max(found.upper - found.gain, abs(found.gain) * 1e-3, 1e-12)
+    digits = max(0, math.ceil(-math.log10(width / 3)))
+    while digits < 9 and (round(found.lower, digits) > line) != (found.lower > line):
+        digits += 1
+    return digits
+
+
+def _figure(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"
