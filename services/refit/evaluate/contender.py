@@ -1,0 +1,135 @@
+"""The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from refit.core import artifacts, registry
+from refit.core.config import parse_pipeline
+from refit.core.context import Context
+from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
+from refit.core.errors import RefitError
+from refit.core.step import read_run
+from refit.data.clean import is_clean, key_hashes, trained_keys
+from refit.data.hashing import Words
+from refit.data.reader import SnapshotReader
+from refit.ml.frame import to_frame
+from refit.ml.persist import load
+from refit.ml.scores import Responses, collect
+
+# What a model from another version of its library, or for other columns, may raise when it is loaded or asked.
+MODEL_ERRORS: Final = (
+    RefitError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    ImportError,
+    ArithmeticError,
+)
+
+
+class Unusable(Exception):
+    """A model of the registry cannot be compared; the message says which and why. Never leaves this package."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A fitted model with what a fair comparison needs to know of it.
+
+    Attributes:
+        name: Its version, or the run's id for the candidate.
+        trained: Sorted hashes of the keys of the rows that it was trained on.
+        reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
+    """
+
+    name: str
+    as_of: Instant
+    estimator: Any
+    columns: tuple[str, ...]
+    trained: Words
+    reference: Reference | None = None
+
+    def answer(self, reader: SnapshotReader, trained: Sequence[Words]) -> Responses:
+        """What the model says of the clean rows, batch by batch with flat memory."""
+        return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+
+
+def clean_rows(
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Words]
+) -> Iterator[pa.RecordBatch]:
+    """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
+    key = reader.pipeline.source.key
+    for batch in reader.rows(list(dict.fromkeys((*columns, *key))), "holdout"):
+        clean = batch.table.filter(pa.array(is_clean(key_hashes(batch.table, key), trained)))
+        if len(clean):
+            yield clean.select(list(columns))
+
+
+def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
+    """The model that this run fitted.
+
+    Raises:
+        ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
+    """
+    estimator = load(context.read(train.model), train.trusted)
+    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, trained_keys(reader))
+
+
+def of_version(context: Context, version: str) -> Contender:
+    """A version of the registry, verified, with the rows that it was trained on.
+
+    Raises:
+        Unusable: a document, part or the model is gone, altered or refused, or the model does not load here.
+    """
+    store = context.store
+    try:
+        document = registry.read_version(store, version)
+        extract = ExtractManifest.from_json(artifacts.read(store, document.extract), document.extract.key)
+        train = TrainManifest.from_json(artifacts.read(store, document.train), document.train.key)
+        evaluate = EvaluateManifest.from_json(artifacts.read(store, document.evaluate), document.evaluate.key)
+        _refuse_another_task(context, train)
+        run = read_run(store, version)
+        pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+        if extract.snapshot is None:
+            raise Unusable(f"{version} names no snapshot")
+        reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
+        estimator = load(context.read(document.model), train.trusted)
+        return Contender(version, run.as_of, estimator, train.columns, trained_keys(reader), evaluate.reference)
+    except MODEL_ERRORS as error:
+        raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
+
+
+def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Words]) -> Responses:
+    """What a version of the registry says of the clean rows.
+
+    Raises:
+        Unusable: it needs a column that is gone, or cannot score these rows.
+    """
+    found = {column.name for column in reader.snapshot.columns}
+    if gone := [name for name in contender.columns if name not in found]:
+        raise Unusable(f"{contender.name} cannot be used: it needs the column {', '.join(gone)}, which is gone")
+    try:
+        responses = contender.answer(reader, trained)
+    except MODEL_ERRORS as error:
+        raise Unusable(f"{contender.name} cannot score today's rows: {_sentence(error)}") from error
+    if bad := responses.not_finite():
+        raise Unusable(f"{contender.name} says NaN or infinity for {bad:,} rows")
+    return responses
+
+
+def _refuse_another_task(context: Context, train: TrainManifest) -> None:
+    """Two models are compared only when they answer the same question."""
+    pipeline = context.pipeline
+    if (train.task, train.target) != (pipeline.task, pipeline.target):
+        raise ValueError(
+            f"it predicts {train.target} ({train.task}), and the file now asks for {pipeline.target} ({pipeline.task})"
+        )
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

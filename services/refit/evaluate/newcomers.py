@@ -1,0 +1,58 @@
+"""The rows that came after the champion was judged, batch by batch, with what it says of them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+
+from refit.data.clean import is_clean, key_hashes
+from refit.data.reader import RowBatch, SnapshotReader
+from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable
+from refit.evaluate.rows import CleanRows
+from refit.evaluate.shift import ExtractRows
+from refit.ml.frame import to_frame
+from refit.ml.scores import collect
+from refit.ml.target import to_target
+
+
+def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRows]:
+    """The labelled rows of each batch since the champion's as_of that it was not trained on, oldest batch first.
+
+    Raises:
+        Unusable: the champion cannot score them.
+    """
+    since = [batch for batch in reader.snapshot.batches if batch.as_of > champion.as_of]
+    cursors = [part.cursor_min for batch in since for part in batch.parts]
+    if not cursors:
+        return
+    pipeline, runs = reader.pipeline, {batch.run_id for batch in since}
+    columns = (*champion.columns, *pipeline.source.key, pipeline.source.cursor, pipeline.target)
+    rows = reader.rows(list(dict.fromkeys(columns)), "window", after=min(cursors) - timedelta(microseconds=1))
+    for run_id, batches in groupby(rows, key=lambda batch: batch.run_id):
+        if run_id in runs:
+            found = _of_run(run_id, batches, reader, champion)
+            if found is not None:
+                yield found
+
+
+def _of_run(
+    run_id: str, batches: Iterator[RowBatch], reader: SnapshotReader, champion: Contender
+) -> ExtractRows | None:
+    pipeline = reader.pipeline
+    tables = []
+    for batch in batches:
+        unseen = is_clean(key_hashes(batch.table, pipeline.source.key), [champion.trained])
+        tables.append(batch.table.filter(pa.array(unseen)))
+    table = pa.Table.from_batches(tables)
+    if not len(table):
+        return None
+    try:
+        said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
+    except MODEL_ERRORS as error:
+        raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {error}") from error
+    at = table.column(pipeline.source.cursor).cast(pa.timestamp("us")).to_numpy()
+    y = to_target(table.column(pipeline.target), pipeline.task, pipeline.target)
+    return ExtractRows(run_id, CleanRows(y, key_hashes(table, pipeline.source.key), cursor=np.asarray(at)), said)
+

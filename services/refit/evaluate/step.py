@@ -1,0 +1,289 @@
+"""evaluate: the candidate is held against the champion on rows that neither has seen.
+
+The order is: load the models, find the clean rows, hear each model once, look for shifted labels, judge, write the
+report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from refit.core.context import Context
+from refit.core.domain import (
+    Artifact,
+    EvaluateManifest,
+    ExtractManifest,
+    Look,
+    Move,
+    ShiftCheck,
+    TrainManifest,
+    Verdict,
+    VerdictRef,
+)
+from refit.core.refs import read_ref
+from refit.core.registry import read_champion
+from refit.core.step import Step
+from refit.data.clean import key_hashes
+from refit.data.hashing import Words
+from refit.data.reader import SnapshotReader
+from refit.evaluate import looks, predictions
+from refit.evaluate.contender import Contender, Unusable, answer_of, clean_rows, of_version, the_candidate
+from refit.evaluate.newcomers import new_rows
+from refit.evaluate.report import Facts, render
+from refit.evaluate.rows import CleanRows
+from refit.evaluate.rule import Judgement, Settings, judge
+from refit.evaluate.shift import check_shift, reference
+from refit.ml.scores import Responses, collect, values
+from refit.ml.target import to_target
+
+DUMMY: Final = "dummy"
+
+
+@dataclass(frozen=True, eq=False)
+class Opponents:
+    """Who stands against the candidate; `unusable` says why a champion that stands cannot be compared."""
+
+    champion: Contender | None = None
+    anchor: Contender | None = None
+    unusable: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def all(self) -> tuple[Contender, ...]:
+        return tuple(found for found in (self.champion, self.anchor) if found is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What each model says of the clean rows."""
+
+    candidate: Responses
+    champion: Responses | None = None
+    anchor: Responses | None = None
+    dummy: Responses | None = None
+
+
+def evaluate(context: Context) -> EvaluateManifest:
+    """The candidate is judged, and the report written.
+
+    Raises:
+        NoCleanRows, UnscorableModel: the candidate cannot be judged at all (DataError).
+        UnknownScore, UnusableScore: a score of the file does not fit (ConfigError).
+        ArtifactError: the candidate or its snapshot is gone or altered.
+    """
+    extract = context.manifest_of("extract", ExtractManifest)
+    train = context.manifest_of("train", TrainManifest)
+    assert extract.snapshot is not None
+    reader = SnapshotReader(extract.snapshot, context.pipeline, context.run.as_of, context.fetch)
+    current, last_verdict = read_champion(context.store), read_ref(context.store, "verdict", VerdictRef)
+    champion_move = current[0] if current else None
+    candidate = the_candidate(context, reader, train)
+    opponents = _opponents(context, champion_move)
+    trained = [contender.trained for contender in (candidate, *opponents.all())]
+    rows = _clean(reader, trained)
+    context.report(f"{len(rows):,} rows that no model has seen")
+    opponents, heard = _hear(reader, candidate, opponents, trained, rows)
+    try:
+        shift = _shift(context, reader, opponents.champion)
+    except Unusable as error:
+        shift, opponents = (), replace(opponents, unusable=f"the champion {error}")
+    look = _look(context, opponents.champion, last_verdict[0] if last_verdict else None)
+    judgement = _judge(context, rows, heard, look)
+    verdict = _with_approval(judgement.verdict, opponents.unusable, shift)
+    scores = _scores(context.pipeline.evaluate.scores, rows, heard, judgement)
+    baseline = opponents.champion.name if opponents.champion else DUMMY
+    rows_holdout = reader.count("holdout")
+    facts = Facts(
+        run=context.run,
+        extract=extract,
+        train=train,
+        verdict=verdict,
+        baseline=baseline,
+        scores=scores,
+        rows_holdout=rows_holdout,
+        rows_clean=len(rows),
+        shift=shift,
+        warnings=(*extract.warnings, *train.warnings, *opponents.warnings),
+    )
+    return context.manifest(
+        EvaluateManifest,
+        candidate=candidate.name,
+        baseline=baseline,
+        champion_generation=champion_move.generation if champion_move else 0,
+        verdict_generation=last_verdict[0].generation if last_verdict else 0,
+        rows_holdout=rows_holdout,
+        rows_clean=len(rows),
+        verdict=verdict,
+        scores=scores,
+        look=look if judgement.looked else None,
+        reference=reference(rows, heard.candidate),
+        shift=shift,
+        anchor=_next_anchor(candidate, champion_move, judgement),
+        predictions=_keep_predictions(context, reader, candidate, trained, rows),
+        report=context.write("report.html", render(facts)),
+        warnings=opponents.warnings,
+    )
+
+
+def _opponents(context: Context, champion: Move | None) -> Opponents:
+    """The champion and the anchor, as far as they load; an anchor that does not gives way to the champion."""
+    if champion is None:
+        return Opponents()
+    try:
+        found = of_version(context, champion.version)
+    except Unusable as error:
+        return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
+    if champion.anchor == champion.version:
+        return Opponents(found)
+    try:
+        return Opponents(found, of_version(context, champion.anchor))
+    except Unusable as error:
+        return Opponents(found, warnings=(f"the anchor {error}; the champion takes its place",))
+
+
+def _clean(reader: SnapshotReader, trained: Sequence[Words]) -> CleanRows:
+    """Target, key and cursor of the clean rows."""
+    pipeline = reader.pipeline
+    key, cursor = pipeline.source.key, pipeline.source.cursor
+    columns = list(dict.fromkeys((*key, cursor, pipeline.target)))
+    targets: list[pa.Array] = []
+    keys: list[Words] = []
+    at: list[npt.NDArray[np.datetime64]] = []
+    for table in clean_rows(reader, columns, trained):
+        targets.append(table.column(pipeline.target))
+        keys.append(key_hashes(table, key))
+        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    if not targets:
+        empty = np.empty(0)
+        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    return CleanRows(y, np.concatenate(keys), cursor=np.concatenate(at))
+
+
+def _hear(
+    reader: SnapshotReader,
+    candidate: Contender,
+    opponents: Opponents,
+    trained: Sequence[Words],
+    rows: CleanRows,
+) -> tuple[Opponents, Heard]:
+    """Each model's answers; a champion that cannot answer becomes unusable, an anchor gives way."""
+    if not len(rows):
+        return opponents, Heard(_silence())
+    said = candidate.answer(reader, trained)
+    if opponents.champion is None:
+        return opponents, Heard(said, dummy=_dummy(reader, len(rows)))
+    try:
+        champion = answer_of(opponents.champion, reader, trained)
+    except Unusable as error:
+        why = f"the champion {error}"
+        broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
+        return broken, Heard(said, dummy=_dummy(reader, len(rows)))
+    if opponents.anchor is None:
+        return opponents, Heard(said, champion)
+    try:
+        return opponents, Heard(said, champion, answer_of(opponents.anchor, reader, trained))
+    except Unusable as error:
+        warning = f"the anchor {error}; the champion takes its place"
+        return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
+
+
+def _silence() -> Responses:
+    return Responses(None, np.empty(0))
+
+
+def _dummy(reader: SnapshotReader, n_rows: int) -> Responses:
+    """What a model without features says: the training rows' class shares, or their mean."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    pipeline = reader.pipeline
+    targets = [batch.table.column(0) for batch in reader.rows([pipeline.target], "train")]
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    dummy = DummyRegressor() if pipeline.task == "regression" else DummyClassifier(strategy="prior")
+    dummy.fit(np.zeros((len(y), 1)), y)
+    return collect(dummy, [np.zeros((n_rows, 1))])
+
+
+def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:
+    """This run's share of the budget, counted from the later of the last look and the champion's as_of."""
+    settings = context.pipeline.evaluate
+    champion_as_of = champion.as_of if champion else None
+    since: datetime | None = last.look_as_of if last else None
+    if since is not None and champion_as_of is not None:
+        since = max(since, champion_as_of)
+    return looks.share(
+        context.run.as_of,
+        last_look=since,
+        champion_as_of=champion_as_of,
+        false_promotions_per_year=settings.false_promotions_per_year,
+        confidence=settings.confidence,
+    )
+
+
+def _judge(context: Context, rows: CleanRows, heard: Heard, look: Look | None) -> Judgement:
+    settings = context.pipeline.evaluate
+    return judge(
+        settings.gate,
+        rows,
+        candidate=heard.candidate,
+        champion=heard.champion,
+        anchor=heard.anchor,
+        dummy=heard.dummy,
+        look=look,
+        settings=Settings(settings.block, settings.min_clean_rows),
+    )
+
+
+def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftCheck, ...]) -> Verdict:
+    """The verdict, inconclusive and waiting for a person where the comparison itself cannot be trusted."""
+    if unusable is not None:
+        return verdict.model_copy(update={"result": "inconclusive", "reason": unusable, "needs_approval": unusable})
+    worst = max((check for check in shift if check.shifted), key=lambda check: check.drop or 0.0, default=None)
+    if worst is None:
+        return verdict
+    why = (
+        f"the rows that run {worst.run_id} read contradict the older ones: the champion's score on them is "
+        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join"
+    )
+    return verdict.model_copy(update={"result": "inconclusive", "reason": why, "needs_approval": why})
+
+
+def _scores(
+    names: Sequence[str], rows: CleanRows, heard: Heard, judgement: Judgement
+) -> dict[str, dict[str, float | None]]:
+    """The report's scores and the gate's, per model."""
+    models = {"candidate": heard.candidate, "baseline": heard.champion or heard.dummy, "anchor": heard.anchor}
+    scores = {model: dict(of_model) for model, of_model in judgement.scores.items()}
+    for model, responses in models.items():
+        if responses is not None:
+            known = scores.setdefault(model, {})
+            known |= values([name for name in names if name not in known], responses, rows.y)
+    return scores
+
+
+def _shift(context: Context, reader: SnapshotReader, champion: Contender | None) -> tuple[ShiftCheck, ...]:
+    """The champion on the rows of each batch since its own, held against how it ranked when it was judged."""
+    limit = context.pipeline.evaluate.max_shift
+    if champion is None or champion.reference is None or limit is None:
+        return ()
+    return check_shift(champion.reference, new_rows(reader, champion), limit)
+
+
+def _next_anchor(candidate: Contender, champion: Move | None, judgement: Judgement) -> str:
+    """The anchor if the candidate is promoted: the last version proven better."""
+    return candidate.name if champion is None or judgement.becomes_anchor else champion.anchor
+
+
+def _keep_predictions(
+    context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Words], rows: CleanRows
+) -> Artifact:
+    """What the candidate says of a few clean rows, kept with their features to check the model by later."""
+    table = predictions.sample(clean_rows(reader, candidate.columns, trained), rows.keys, candidate.estimator)
+    return context.write("predictions.parquet", table)
+
+
+STEP = Step("evaluate", evaluate, EvaluateManifest)
