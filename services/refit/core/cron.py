@@ -4,7 +4,9 @@ Grammar of https://pkg.go.dev/github.com/robfig/cron/v3 (the parser of the CronJ
 Sunday is 0 and never 7, a range runs upwards, names stand for months and days of the week.
 """
 
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 
 class _Field(NamedTuple):
@@ -61,6 +63,55 @@ def _number(field: _Field, text: str) -> int:
     if not _is_number(text) or not field.lowest <= int(text) <= field.highest:
         raise ValueError(f"{field.name}: {text[:20]!r} is not between {field.lowest} and {field.highest}")
     return int(text)
+
+
+_SEARCHED_DAYS: Final = 5 * 366  # as long as the CronJob controller's parser searches
+
+
+def next_time(line: str, zone: str, after: datetime) -> datetime | None:
+    """The first moment after `after` that the line names in the zone, in UTC; None for a 30th of February.
+
+    As the CronJob controller's parser (see above): when both day fields are limited either may match, and a moment
+    that a clock change leaves out does not count. Of a repeated hour the first is meant.
+    """
+    minutes, hours, *days = (_values(field, text) for field, text in zip(_FIELDS, line.split(), strict=True))
+    either = not any(_is_star(text) for text in (line.split()[2], line.split()[4]))
+    place = ZoneInfo(zone)
+    today = after.astimezone(place).date()
+    for offset in range(_SEARCHED_DAYS):
+        day = today + timedelta(days=offset)
+        if not _is_day(day, days, either=either):
+            continue
+        for hour in sorted(hours):
+            for minute in sorted(minutes):
+                wanted = datetime.combine(day, time(hour, minute), place)
+                at = wanted.astimezone(UTC)
+                if at > after and at.astimezone(place).time() == wanted.time():
+                    return at
+    return None
+
+
+def _is_day(day: date, fields: list[set[int]], *, either: bool) -> bool:
+    days, months, weekdays = fields
+    matches = (day.day in days, day.isoweekday() % 7 in weekdays)
+    return day.month in months and (any(matches) if either else all(matches))
+
+
+def _is_star(text: str) -> bool:
+    """True when some item of a field leaves it unlimited; a star with a step limits it."""
+    return any(item.removesuffix("/1") in ("*", "?") for item in text.split(","))
+
+
+def _values(field: _Field, text: str) -> set[int]:
+    """The numbers that a checked field names."""
+    found: set[int] = set()
+    for item in text.split(","):
+        span, slash, step = item.partition("/")
+        low, dash, high = span.partition("-")
+        first = field.lowest if span in ("*", "?") else _number(field, low)
+        last = _number(field, high) if dash else (field.highest if span in ("*", "?") or slash else first)
+        found.update(range(first, last + 1, int(step) if slash else 1))
+    return found
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,45 @@
+"""`refit history`: every move of the champion."""
+
+import sys
+from typing import Final
+
+import click
+
+from refit.cli import words
+from refit.cli.answer import is_terminal, say, say_json, talk
+from refit.cli.options import example, json_option, name_argument, store_option
+from refit.cli.place import find
+from refit.core.domain import Move
+from refit.core.registry import read_history
+
+HEAD: Final = ("MOVE", "WHEN", "HOW", "FROM", "TO", "WHO", "WHY")
+
+
+@click.command(epilog=example("refit history flight-delays"))
+@name_argument
+@store_option
+@json_option
+def history(target: str, store: str | None, as_json: bool) -> None:
+    """Lists every move of the champion of pipeline NAME: when, from, to, who, why; the oldest first."""
+    place = find(target, store)
+    moves = read_history(place.store)
+    if as_json:
+        entries = [move.model_dump(mode="json", by_alias=True) for move in moves]
+        say_json({"format": 1, "pipeline": place.name, "history": entries})
+    elif moves:
+        local = is_terminal(sys.stdout)
+        say(words.table(HEAD, [_row(move, local=local) for move in moves]))
+    else:
+        talk(f"nothing of {place.name} was promoted yet")
+
+
+def _row(move: Move, *, local: bool) -> tuple[str, ...]:
+    return (
+        str(move.generation),
+        words.instant(move.at, local=local),
+        move.kind,
+        move.previous or "-",
+        move.version,
+        move.who,
+        words.one_line(move.why),
+    )

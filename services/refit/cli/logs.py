@@ -1,0 +1,99 @@
+"""`refit logs`: what the steps of a run wrote, kept with the run."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from refit.cli.answer import Tone, is_terminal, paint, say, say_json, talk
+from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
+from refit.cli.past import read_lock, read_past
+from refit.cli.place import Place, find, find_run
+from refit.core import keys
+from refit.core.domain import STEPS
+
+_NAME: Final = re.compile(r"(?P<step>[a-z]+)-(?P<number>\d+)\.txt")
+_LEVELS: Final[dict[str, Tone]] = {"warning": "odd", "error": "bad", "critical": "bad"}
+_TOLD: Final = frozenset({"timestamp", "level", "event", "run_id", "step", "exception", "text"})
+
+
+@dataclass(frozen=True)
+class AttemptLog:
+    """What one attempt of a step wrote to stderr, line by line."""
+
+    step: str
+    number: int
+    lines: tuple[str, ...]
+
+
+@click.command(epilog=example("refit logs flight-delays @latest", "refit logs flight-delays @latest train"))
+@name_argument
+@run_id_argument
+@click.argument("step", type=click.Choice(STEPS), required=False)
+@store_option
+@json_option
+def logs(target: str, run_id: str, step: str | None, store: str | None, as_json: bool) -> None:
+    """Prints the logs of a run of pipeline NAME, all steps or one, also when the processes are long gone.
+
+    RUN_ID may be @latest.
+    """
+    place = find(target, store)
+    run_id = find_run(place, run_id)
+    found = [log for log in read_logs(place, run_id) if step in (None, log.step)]
+    if as_json:
+        entries = [{"step": log.step, "attempt": log.number, "lines": [_parsed(x) for x in log.lines]} for log in found]
+        say_json({"format": 1, "pipeline": place.name, "run_id": run_id, "logs": entries})
+        return
+    for log in found:
+        say(paint(f"-- {log.step}, attempt {log.number}", "quiet"))
+        for line in log.lines:
+            say(readable(line, local=is_terminal(sys.stdout)))
+    if not found:
+        past = read_past(place.store, run_id, read_lock(place.store, datetime.now(UTC)))
+        talk("no log yet: a step's log is stored when it ends" if past.state == "running" else "no log is stored")
+
+
+def read_logs(place: Place, run_id: str) -> Iterator[AttemptLog]:
+    """The stored logs in the order in which they were written."""
+    prefix = keys.run_logs(run_id)
+    found = []
+    for listed in place.store.list(prefix):
+        match = _NAME.fullmatch(listed.key.removeprefix(prefix))
+        if match and match["step"] in STEPS:
+            found.append((STEPS.index(match["step"]), int(match["number"]), listed.key))
+    for position, number, key in sorted(found):
+        text = place.store.get(key).decode(errors="replace")
+        yield AttemptLog(STEPS[position], number, tuple(text.splitlines()))
+
+
+def readable(line: str, *, local: bool) -> str:
+    """A line for a person: time, level, words, what else it names; a line that is no JSON stays as it is."""
+    entry = _parsed(line)
+    if not isinstance(entry, dict):
+        return line
+    at, level = _time(entry.get("timestamp"), local=local), str(entry.get("level", ""))
+    told = str(entry.get("text") or entry.get("event", ""))
+    rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in _TOLD)
+    shown = paint(f"{level:<8}", _LEVELS.get(level, "quiet"))
+    text = f"{at}  {shown}{told}  {rest}".rstrip()
+    return f"{text}\n{entry['exception']}".rstrip() if entry.get("exception") else text
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return line
+
+
+def _time(value: object, *, local: bool) -> str:
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        return "-" * 8
+    return f"{at.astimezone() if local else at.astimezone(UTC):%H:%M:%S}"

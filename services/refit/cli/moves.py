@@ -1,0 +1,94 @@
+"""`refit promote`, `rollback`, `release`: the champion, moved by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+
+from refit.cli.answer import say, say_json, talk
+from refit.cli.options import example, json_option, name_argument, reason_option, store_option
+from refit.cli.place import find
+from refit.core import registry
+from refit.core.domain import Move
+from refit.core.environment import created_by
+from refit.core.errors import SupersededError
+from refit.core.store import Conflict
+
+
+class Overtaken(SupersededError):
+    """Another run or person moved the champion at the same moment."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the champion of {name} was moved by another run or person at this moment; nothing was changed",
+            next=f"look at it with refit history {name}, then repeat the command",
+        )
+
+
+@click.command(epilog=example("refit promote flight-delays 20130405t000000-k3fw --reason 'agreed with the airline'"))
+@name_argument
+@click.argument("version", metavar="VERSION")
+@reason_option
+@store_option
+@json_option
+def promote(target: str, version: str, reason: str, store: str | None, as_json: bool) -> None:
+    """Makes VERSION the champion of pipeline NAME, whatever its verdict; lifts a hold."""
+    place = find(target, store)
+    with _overtaken(place.name):
+        move = registry.promote(place.store, version, who=created_by(), why=reason, now=datetime.now(UTC))
+    verdict = registry.read_version(place.store, version).verdict
+    if verdict.result != "accepted":
+        talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
+    _tell(place.name, move, as_json=as_json)
+    talk(f"next: refit status {place.name}; to take it back: refit rollback {place.name} --reason '…'")
+
+
+@click.command(epilog=example("refit rollback flight-delays --reason 'late flights are missed'"))
+@name_argument
+@click.option("--to", metavar="VERSION", help="The version to go to; default: the champion before this one.")
+@reason_option
+@store_option
+@json_option
+def rollback(target: str, to: str | None, reason: str, store: str | None, as_json: bool) -> None:
+    """Goes back to an earlier champion of pipeline NAME.
+
+    The version it leaves is barred, and promotions wait for approval until `refit release` or `refit promote`.
+    """
+    place = find(target, store)
+    with _overtaken(place.name):
+        move = registry.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
+    _tell(place.name, move, as_json=as_json)
+    talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
+
+
+@click.command(epilog=example("refit release flight-delays --reason 'the join is mended'"))
+@name_argument
+@reason_option
+@store_option
+@json_option
+def release(target: str, reason: str, store: str | None, as_json: bool) -> None:
+    """Lifts the hold on promotions of pipeline NAME; the champion stays."""
+    place = find(target, store)
+    with _overtaken(place.name):
+        move = registry.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
+    _tell(place.name, move, as_json=as_json)
+    talk("accepted candidates are promoted by themselves again; next: refit run FILE")
+
+
+@contextmanager
+def _overtaken(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Conflict as error:
+        raise Overtaken(name) from error
+
+
+def _tell(name: str, move: Move, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"format": 1, "pipeline": name, "move": move.model_dump(mode="json", by_alias=True)})
+    elif move.kind == "release":
+        say(f"the hold on {name} is lifted; its champion stays {move.version}")
+    else:
+        was = f" (was {move.previous})" if move.previous and move.previous != move.version else ""
+        say(f"the champion of {name} is now {move.version}{was}")

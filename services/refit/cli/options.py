@@ -1,0 +1,49 @@
+"""The options and arguments that commands share, each spelled once."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def example(*lines: str) -> str:
+    """The epilog of a command: lines that can be typed as they stand."""
+    head = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n".join(["\b", head, *(f"  {line}" for line in lines)])
+
+
+def _complete_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from refit.cli.place import names, open_root
+    from refit.core.errors import RefitError
+
+    try:
+        return [name for name in names(open_root(None)) if name.startswith(begun)]
+    except RefitError:
+        return []
+
+
+def _reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("say why in a few words: the history keeps it")
+    return value.strip()
+
+
+store_option: Final[Decorator] = click.option(
+    "--store",
+    envvar="REFIT_STORE",
+    metavar="URL",
+    help="s3://bucket/prefix or file:///dir; default REFIT_STORE, else .refit/store in this folder.",
+)
+json_option: Final[Decorator] = click.option(
+    "--json", "as_json", is_flag=True, help="Answer with exactly one JSON document."
+)
+reason_option: Final[Decorator] = click.option(
+    "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
+)
+name_argument: Final[Decorator] = click.argument("target", metavar="NAME", shell_complete=_complete_names)
+optional_name_argument: Final[Decorator] = click.argument(
+    "target", metavar="[NAME]", required=False, shell_complete=_complete_names
+)
+run_id_argument: Final[Decorator] = click.argument("run_id", metavar="RUN_ID")

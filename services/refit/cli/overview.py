@@ -1,0 +1,160 @@
+"""What `refit status` knows of a pipeline: what is in production, since when, how good, and what comes next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from refit.cli.past import Held, PastRun, read_lock, read_past
+from refit.cli.runs import iso, summary
+from refit.cli.words import age, figure
+from refit.core import artifacts
+from refit.core.config import Schedule, parse_pipeline
+from refit.core.cron import next_time
+from refit.core.domain import Move, SnapshotRef, VerdictRef, Version
+from refit.core.errors import RefitError
+from refit.core.refs import read_ref
+from refit.core.registry import read_champion, read_history, read_version
+from refit.core.runs import run_ids
+from refit.core.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version in production.
+
+    Attributes:
+        promoted_at: When it became the champion; a release moves nothing.
+        confirmed_at: When a later verdict last let it stand, or its own made it champion; None: not since then.
+        version: Its document; None where that is gone or malformed.
+    """
+
+    move: Move
+    promoted_at: datetime
+    confirmed_at: datetime | None
+    version: Version | None
+
+    def age_seconds(self, now: datetime) -> float:
+        """Since it was last proven right: an old model that no candidate beats is not stale (config.md, slo)."""
+        return (now - (self.confirmed_at or self.promoted_at)).total_seconds()
+
+    def headline(self) -> str:
+        """The gate's first score, else any: `neg_log_loss -0.412`."""
+        if self.version is None:
+            return "-"
+        scores = {check.score: check.candidate for check in self.version.verdict.checks[:1]} or self.version.scores
+        return next((f"{name} {figure(value)}" for name, value in scores.items()), "-")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A pipeline at one moment."""
+
+    name: str
+    at: datetime
+    champion: Champion | None
+    watermark: datetime | None
+    last_run: PastRun | None
+    held: Held | None
+    schedule: Schedule | None
+
+    def next(self) -> str:
+        """What has to be done, or when something happens by itself."""
+        last, move = self.last_run, self.champion.move if self.champion else None
+        if last is not None and last.state == "running":
+            return f"{last.run_id} is running"
+        if last is not None and last.state in ("failed", "superseded", "dead"):
+            return "refit run FILE"
+        if move is not None and move.hold is not None:
+            return f"refit release {self.name} --reason '…'"
+        if last is not None and last.state == "awaiting_approval":
+            return f"refit promote {self.name} {last.run_id} --reason '…'"
+        return self.due()
+
+    def due(self) -> str:
+        """When the schedule asks for the next run: `in 5 d`; empty without one."""
+        if self.schedule is None:
+            return ""
+        at = next_time(self.schedule.cron, self.schedule.timezone, self.at)
+        return f"in {age((at - self.at).total_seconds(), short=True)}" if at else ""
+
+    def document(self) -> dict[str, Any]:
+        """As cli.md gives it."""
+        champion, held = self.champion, self.held
+        hold = champion.move.hold if champion else None
+        return {
+            "format": 1,
+            "pipeline": self.name,
+            "champion": _champion_document(champion, self.at) if champion else None,
+            "hold": hold.model_dump(mode="json") if hold else None,
+            "watermark": iso(self.watermark),
+            "last_run": summary(self.last_run) if self.last_run else None,
+            "lock": {"run_id": held.holder.run_id, "expires_at": iso(held.expires_at)} if held else None,
+        }
+
+
+def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
+    """The pipeline as it stands.
+
+    Raises:
+        ArtifactError: champion.json or another ref is lost or malformed.
+    """
+    held = read_lock(store, now)
+    ids = list(run_ids(store))
+    last = read_past(store, ids[-1], held) if ids else None
+    snapshot = read_ref(store, "snapshot", SnapshotRef)
+    return Overview(
+        name=name,
+        at=now,
+        champion=_read_champion(store),
+        watermark=snapshot[0].watermark if snapshot else None,
+        last_run=last,
+        held=held if held and held.alive else None,
+        schedule=_schedule(store, last),
+    )
+
+
+def _read_champion(store: ObjectStore) -> Champion | None:
+    found = read_champion(store)
+    if found is None:
+        return None
+    move = found[0]
+    promoted_at = since(read_history(store), move)
+    verdict = read_ref(store, "verdict", VerdictRef)
+    confirmed_at = verdict[0].confirmed_at if verdict else None
+    try:
+        version = read_version(store, move.version)
+    except RefitError:
+        version = None
+    fresh = confirmed_at if confirmed_at and confirmed_at >= promoted_at else None
+    return Champion(move, promoted_at, fresh, version)
+
+
+def since(history: list[Move], champion: Move) -> datetime:
+    """When the version in production became the champion; a release moves nothing."""
+    at = champion.at
+    for move in reversed(history):
+        if move.version != champion.version:
+            break
+        at = move.at
+    return at
+
+
+def _schedule(store: ObjectStore, last: PastRun | None) -> Schedule | None:
+    """The schedule of the file that the last run kept; a file of another version of refit may have none for us."""
+    if last is None or last.run is None:
+        return None
+    try:
+        return parse_pipeline(artifacts.read(store, last.run.file), last.run.file.key).schedule
+    except RefitError:
+        return None
+
+
+def _champion_document(champion: Champion, now: datetime) -> dict[str, Any]:
+    return {
+        "version": champion.move.version,
+        "generation": champion.move.generation,
+        "promoted_at": iso(champion.promoted_at),
+        "confirmed_at": iso(champion.confirmed_at),
+        "age_seconds": round(champion.age_seconds(now), 3),
+        "scores": champion.version.scores if champion.version else {},
+    }

@@ -1,0 +1,114 @@
+"""`refit show`: one run, whole."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from refit.cli import words
+from refit.cli.answer import is_terminal, paint, say, say_json
+from refit.cli.failure import block
+from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
+from refit.cli.past import PastRun, read_lock, read_past
+from refit.cli.place import Place, find, find_run
+from refit.cli.runs import why
+from refit.cli.story import OUTCOME_TONES, check_lines
+from refit.core.context import read_manifest
+from refit.core.domain import STEPS, Artifact, EvaluateManifest, ExtractManifest, Manifest, TrainManifest
+from refit.core.runs import MANIFESTS
+
+LABEL_WIDTH = 11
+
+
+@click.command(
+    epilog=example("refit show flight-delays @latest", "refit show flight-delays 20130405t000000-k3fw --json")
+)
+@name_argument
+@run_id_argument
+@store_option
+@json_option
+def show(target: str, run_id: str, store: str | None, as_json: bool) -> None:
+    """Shows one run of pipeline NAME: its verdict with reasons, rows, steps, files and report.
+
+    RUN_ID may be @latest.
+    """
+    place = find(target, store)
+    run_id = find_run(place, run_id)
+    past = read_past(place.store, run_id, read_lock(place.store, datetime.now(UTC)))
+    found = [manifest for step in STEPS if (manifest := read_manifest(place.store, run_id, step, MANIFESTS[step]))]
+    if as_json:
+        say_json(document(place.name, past, found))
+        return
+    for line in lines(place, past, found, local=is_terminal(sys.stdout)):
+        say(line)
+    if past.outcome and past.outcome.error:
+        say(block(past.outcome.error))
+
+
+def document(name: str, past: PastRun, found: list[Manifest]) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "pipeline": name,
+        "run_id": past.run_id,
+        "state": past.state,
+        "run": past.run.model_dump(mode="json", by_alias=True) if past.run else None,
+        "outcome": past.outcome.model_dump(mode="json", by_alias=True) if past.outcome else None,
+        "manifests": {manifest.step: manifest.model_dump(mode="json", by_alias=True) for manifest in found},
+    }
+
+
+def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) -> Iterator[str]:
+    """The run in lines, from its head to its files."""
+    state = paint(past.state.replace("_", " "), OUTCOME_TONES[past.state])
+    yield f"{place.name}  run {past.run_id}  {state}"
+    if past.run:
+        yield _labelled("as of", words.instant(past.run.as_of, local=local))
+        started = words.instant(past.run.created_at, local=local)
+        yield _labelled("started", f"{started} by {past.run.created_by}: {past.run.why}")
+    yield _labelled("why", why(past))
+    if past.outcome and past.outcome.verdict:
+        verdict = past.outcome.verdict
+        yield _labelled("verdict", f"{verdict.result}: {verdict.reason}")
+        for line in check_lines(verdict.checks, indent=" " * (2 + LABEL_WIDTH)):
+            yield f"{line.text}  {paint(line.word, line.tone)}".rstrip()
+        for check in verdict.checks:
+            yield _labelled("", f"{check.score}: {check.reason}")
+    if past.outcome:
+        rows = past.outcome.rows.model_dump(exclude_none=True)
+        yield _labelled("rows", ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "none")
+        for step, took in past.outcome.steps.items():
+            tries = words.plural(took.attempts, "attempt")
+            size = f"{took.max_rss_bytes / 2**20:,.0f} MiB at most"
+            yield _labelled(step, f"{words.seconds(took.seconds)}, {tries}, {size}")
+        for text in past.outcome.warnings:
+            yield _labelled("warning", text)
+        if past.outcome.report:
+            yield _labelled("report", place.report_path(past.outcome.report))
+    for artifact in artifacts_of(found):
+        yield _labelled("file", f"{artifact.key}  {artifact.size:,} bytes  sha256 {artifact.sha256[:12]}")
+
+
+def artifacts_of(found: list[Manifest]) -> Iterator[Artifact]:
+    """What the steps' manifests name as this run's own, in the order of the steps."""
+    for manifest in found:
+        if isinstance(manifest, ExtractManifest):
+            own = (
+                [batch for batch in manifest.snapshot.batches if batch.run_id == manifest.run_id]
+                if (manifest.snapshot)
+                else []
+            )
+            for batch in own:
+                yield from (part.artifact for part in batch.parts)
+                yield from (one for one in (batch.updates, batch.quarantine) if one)
+            if manifest.profile:
+                yield manifest.profile
+        elif isinstance(manifest, TrainManifest):
+            yield manifest.model
+        elif isinstance(manifest, EvaluateManifest):
+            yield from (one for one in (manifest.predictions, manifest.report) if one)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label:<{LABEL_WIDTH}}{text}".rstrip()

@@ -1,0 +1,130 @@
+"""`refit status`: what is in production and what comes next."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from refit.cli import words
+from refit.cli.answer import is_terminal, paint, say, say_json, talk
+from refit.cli.failure import describe, error_document
+from refit.cli.options import example, json_option, optional_name_argument, store_option
+from refit.cli.overview import Champion, Overview, read_overview
+from refit.cli.place import find, names, open_root
+from refit.cli.runs import why
+from refit.cli.story import OUTCOME_TONES
+from refit.core.errors import RefitError
+from refit.core.store import ObjectStore
+
+HEAD: Final = ("PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST RUN", "NEXT")
+LABEL_WIDTH: Final = 11
+
+
+@click.command(epilog=example("refit status", "refit status flight-delays", "refit status refit.yaml --json"))
+@optional_name_argument
+@store_option
+@json_option
+def status(target: str | None, store: str | None, as_json: bool) -> None:
+    """Shows champion, age, score, last run and next action: of all pipelines in a line each, or of NAME in full.
+
+    AGE counts from the verdict that last confirmed or replaced the champion.
+    """
+    now = datetime.now(UTC)
+    if target is None:
+        _show_all(open_root(store), now, as_json=as_json)
+        return
+    place = find(target, store)
+    overview = read_overview(place.store, place.name, now)
+    if as_json:
+        say_json(overview.document())
+    else:
+        for line in lines(overview, local=is_terminal(sys.stdout)):
+            say(line)
+
+
+def _show_all(root: ObjectStore, now: datetime, *, as_json: bool) -> None:
+    found = [(name, _try(root, name, now)) for name in names(root)]
+    if as_json:
+        documents = [
+            one.document() if isinstance(one, Overview) else {"pipeline": name} | error_document(describe(one))
+            for name, one in found
+        ]
+        say_json({"format": 1, "pipelines": documents})
+    elif found:
+        say(words.table(HEAD, [_row(name, one) for name, one in found]))
+    else:
+        talk(f"no pipeline is in {root.url} yet; start one: refit run FILE")
+
+
+def _try(root: ObjectStore, name: str, now: datetime) -> Overview | RefitError:
+    """One broken pipeline does not hide the others."""
+    try:
+        return read_overview(root.under(f"{name}/"), name, now)
+    except RefitError as error:
+        return error
+
+
+def _row(name: str, found: Overview | RefitError) -> tuple[str, ...]:
+    if isinstance(found, RefitError):
+        return (name, "broken", "-", "-", "-", words.one_line(found.message, 60))
+    champion = found.champion
+    return (
+        name,
+        champion.move.version if champion else "none yet",
+        words.age(champion.age_seconds(found.at), short=True) if champion else "-",
+        champion.headline() if champion else "-",
+        _last_run(found),
+        found.next(),
+    )
+
+
+def _last_run(found: Overview) -> str:
+    last = found.last_run
+    if last is None:
+        return "-"
+    ended = last.outcome.finished_at if last.outcome else last.run.created_at if last.run else None
+    ago = f"  {words.age((found.at - ended).total_seconds(), short=True)} ago" if ended else ""
+    return f"{last.state.replace('_', ' ')}{ago}"
+
+
+def lines(found: Overview, *, local: bool) -> Iterator[str]:
+    """The pipeline in full."""
+    yield found.name
+    if found.champion:
+        yield from _champion_lines(found.champion, found.at, local=local)
+    else:
+        yield _labelled("champion", "none yet")
+    if found.watermark:
+        yield _labelled("watermark", words.instant(found.watermark, local=local))
+    if last := found.last_run:
+        state = paint(_last_run(found), OUTCOME_TONES[last.state])
+        yield _labelled("last run", f"{last.run_id}  {state}")
+        yield _labelled("", words.one_line(why(last), 160))
+    if found.held:
+        until = words.instant(found.held.expires_at, local=local)
+        yield _labelled("lock", f"{found.held.holder.run_id}, until {until} unless renewed")
+    if found.schedule:
+        yield _labelled("schedule", f"{found.schedule.cron} ({found.schedule.timezone}), next {found.due()}")
+    if action := found.next():
+        yield _labelled("next", action)
+
+
+def _champion_lines(champion: Champion, now: datetime, *, local: bool) -> Iterator[str]:
+    promoted = words.age((now - champion.promoted_at).total_seconds())
+    confirmed = f", confirmed {words.age(champion.age_seconds(now))} ago" if champion.confirmed_at else ""
+    yield _labelled("champion", f"{champion.move.version}  for {promoted} (move {champion.move.generation}){confirmed}")
+    if champion.version is None:
+        yield _labelled("", paint("its version's document is gone or malformed", "bad"))
+    else:
+        scores = words.GAP.join(f"{name} {words.figure(value)}" for name, value in champion.version.scores.items())
+        yield _labelled("scores", scores or "none")
+    if hold := champion.move.hold:
+        yield _labelled("hold", f"since {words.instant(hold.since, local=local)} by {hold.who}: {hold.why}")
+    if champion.move.barred:
+        yield _labelled("barred", ", ".join(champion.move.barred))
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label:<{LABEL_WIDTH}}{text}".rstrip()
