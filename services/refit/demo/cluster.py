@@ -27,6 +27,7 @@ from refit.demo.binaries import Binaries, copied, open_to_all
 
 SUPERUSER: Final = "refit"
 PREFIX: Final = "refit-postgres-"
+RECORD: Final = "cluster.json"
 INITDB_SECONDS: Final = 120
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C"}
 """Of the programs; PGDATA, PGOPTIONS and their like stay outside."""
@@ -112,11 +113,7 @@ def new(state: Path, binaries: Binaries, owner: Owner) -> Cluster:
         PostgresFailed: initdb did, for instance because the disk is full.
         NoOtherUser: root is not allowed to become another user.
     """
-    record = state / "cluster.json"
-    before = _recorded(state)
-    if before is not None and _is_ours(Path(before.folder), owner):
-        shutil.rmtree(before.folder, ignore_errors=True)
-    record.unlink(missing_ok=True)
+    remove(state, owner)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place(state, owner)))
     version = binaries.version()
     if owner.uid is not None and not open_to_all(binaries.folder):
@@ -124,14 +121,22 @@ def new(state: Path, binaries: Binaries, owner: Owner) -> Cluster:
     owner.take(folder)
     cluster = Cluster(str(folder), str(binaries.folder), version, secrets.token_urlsafe(24))
     _initdb(cluster, owner)
-    with os.fdopen(os.open(record, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(state / RECORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(asdict(cluster), file)
     return cluster
 
 
+def remove(state: Path, owner: Owner) -> None:
+    """No cluster stands for `state`; none of its processes may run."""
+    before = _recorded(state)
+    if before is not None and _is_ours(Path(before.folder), owner):
+        shutil.rmtree(before.folder, ignore_errors=True)
+    (state / RECORD).unlink(missing_ok=True)
+
+
 def _recorded(state: Path) -> Cluster | None:
     try:
-        return Cluster(**json.loads((state / "cluster.json").read_bytes()))
+        return Cluster(**json.loads((state / RECORD).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):  # none, or not one that this version wrote
         return None
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -41,7 +42,7 @@ SETTINGS: Final = (
 )
 
 # The shell waits beside the server and stops it when a line or the end comes through the pipe at its standard
-# input. The kernel closes the pipe however our own process ends, SIGKILL included.
+# input. The kernel closes the pipe however our own process ends, SIGKILL included. $0 is the socket's folder.
 WATCHDOG: Final = """
 exec 3<&0
 "$@" 3<&- & server=$!
@@ -49,6 +50,7 @@ exec 3<&0
 exec 3<&-
 wait $server; code=$?
 kill $reader 2>/dev/null
+rmdir "$0" 2>/dev/null
 exit $code
 """
 
@@ -77,20 +79,23 @@ def server(state: Path, binaries: Binaries | None = None) -> Iterator[str]:
     binaries = binaries or find()
     owner = clusters.owner()
     state.mkdir(parents=True, exist_ok=True)
-    with _locked(state), _sockets(owner) as sockets:
-        cluster = clusters.known(state, binaries, owner)
-        process = None
-        if cluster is not None:
-            _wait_for_predecessor(cluster, state)
-            with suppress(PostgresFailed):
-                process = _start(cluster, owner, sockets)
-        if cluster is None or process is None:
-            cluster = clusters.new(state, binaries, owner)
-            process = _start(cluster, owner, sockets)
+    with _locked(state):
+        running = _start_known(state, binaries, owner) or _start(clusters.new(state, binaries, owner), owner)
         try:
-            yield _dsn(cluster, sockets)
+            yield running.dsn
         finally:
-            _stop(process)
+            _stop(running.process)
+
+
+@contextmanager
+def temporary_server(binaries: Binaries | None = None) -> Iterator[str]:
+    """As `server`, with an empty cluster that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="refit-server-") as state:
+        try:
+            with server(Path(state), binaries) as dsn:
+                yield dsn
+        finally:
+            clusters.remove(Path(state), clusters.owner())
 
 
 def on_database(dsn: str, name: str) -> str:
@@ -98,8 +103,10 @@ def on_database(dsn: str, name: str) -> str:
     return urlsplit(dsn)._replace(path=f"/{quote(name)}").geturl()
 
 
-def _dsn(cluster: Cluster, sockets: Path) -> str:
-    return f"postgresql://{clusters.SUPERUSER}:{cluster.password}@/postgres?host={quote(str(sockets), safe='')}"
+@dataclass(frozen=True)
+class _Running:
+    process: "subprocess.Popen[bytes]"
+    dsn: str
 
 
 @contextmanager
@@ -112,15 +119,14 @@ def _locked(state: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _sockets(owner: Owner) -> Iterator[Path]:
+def _sockets(owner: Owner) -> Path:
     """A fresh folder for the socket, with a short path, that only the server's user and root can enter."""
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > SOCKET_PATH_LIMIT - 40:
         place = "/tmp"  # noqa: S108
-    with tempfile.TemporaryDirectory(prefix="refit-socket-", dir=place, ignore_cleanup_errors=True) as folder:
-        owner.take(Path(folder))
-        yield Path(folder)
+    folder = Path(tempfile.mkdtemp(prefix="refit-socket-", dir=place))
+    owner.take(folder)
+    return folder
 
 
 def _wait_for_predecessor(cluster: Cluster, state: Path) -> None:
@@ -147,32 +153,48 @@ def _is_running(record: Path) -> bool:
     return True
 
 
-def _start(cluster: Cluster, owner: Owner, sockets: Path) -> "subprocess.Popen[bytes]":
+def _start_known(state: Path, binaries: Binaries, owner: Owner) -> _Running | None:
+    """The cluster of last time runs; None when there is none, or it does not start any more."""
+    cluster = clusters.known(state, binaries, owner)
+    if cluster is None:
+        return None
+    _wait_for_predecessor(cluster, state)
+    try:
+        return _start(cluster, owner)
+    except PostgresFailed:
+        return None
+
+
+def _start(cluster: Cluster, owner: Owner) -> _Running:
+    sockets = _sockets(owner)
     options = [part for setting in SETTINGS for part in ("-c", setting)]
     command = [str(Path(cluster.programs, "postgres")), "-D", str(cluster.data), "-k", str(sockets), *options]
     with cluster.log.open("wb") as log:
         try:
             process = subprocess.Popen(  # noqa: S603
-                ["/bin/sh", "-c", WATCHDOG, "sh", *command],
+                ["/bin/sh", "-c", WATCHDOG, str(sockets), *command],
                 cwd=cluster.folder, env=clusters.ENVIRONMENT, stdin=subprocess.PIPE, stdout=log, stderr=log,
                 user=owner.uid, group=owner.gid, extra_groups=owner.extra_groups,
                 start_new_session=True,  # Ctrl-C is for us alone; the server ends after its clients
             )  # fmt: skip
         except PermissionError as error:
+            sockets.rmdir()
             raise NoOtherUser(owner) from error
+    secret = f"{clusters.SUPERUSER}:{cluster.password}"
+    running = _Running(process, f"postgresql://{secret}@/postgres?host={quote(str(sockets), safe='')}")
     try:
-        _wait_until_ready(process, cluster, sockets)
+        _wait_until_ready(running, cluster)
     except BaseException:
         _stop(process)
         raise
-    return process
+    return running
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", cluster: Cluster, sockets: Path) -> None:
+def _wait_until_ready(running: _Running, cluster: Cluster) -> None:
     until = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
+    while running.process.poll() is None and time.monotonic() < until:
         with suppress(psycopg2.OperationalError):  # not there yet, or still starting up
-            psycopg2.connect(_dsn(cluster, sockets)).close()
+            psycopg2.connect(running.dsn).close()
             return
         time.sleep(POLL_SECONDS)
     raise PostgresFailed("starting PostgreSQL", cluster.log.read_text(errors="replace"))
