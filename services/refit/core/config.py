@@ -11,10 +11,24 @@ sections, and its row in the tests.
 import hashlib
 import json
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
+from refit.core.config_faults import InvalidFile, fault_at, model_faults
+from refit.core.config_rules import Sections, block_rules, broken_rules, contract_rules, gate_rules
 from refit.core.config_types import (
     Bound,
     ClassWeight,
@@ -38,7 +52,10 @@ from refit.core.config_types import (
     Timeout,
     Zone,
     not_built,
+    not_built_choice,
+    refuse,
 )
+from refit.core.yaml_file import Fault, Place, read_yaml
 
 API_VERSION: Final = "refit/v1"
 
@@ -92,7 +109,7 @@ class Source(Section):
     """Larger rows go to quarantine."""
     shards: Annotated[int, Field(gt=0), not_built(1)] = 1
     """Parallel readers."""
-    low_volume: Annotated[Literal["warn", "fail"], not_built("warn")] = "warn"
+    low_volume: Annotated[Literal["warn", "fail"], not_built_choice("fail")] = "warn"
     """What happens when a run reads under a tenth of the median of the last five."""
 
 
@@ -130,6 +147,11 @@ class ColumnContract(Section):
     """A regular expression that the whole of a string must match."""
     sensitive: Annotated[bool, not_built(False)] = False
     """No value of it leaves the parts: not into profiles, quarantine lists or reports."""
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> "ColumnContract":
+        refuse(contract_rules(self))
+        return self
 
 
 class OnBadRow(Section):
@@ -227,7 +249,13 @@ class FeatureBlock(Section):
     def _names_a_column(self) -> "FeatureBlock":
         if self.numeric is None and self.categorical is None and self.passthrough is None:
             raise ValueError("names no column; write numeric, categorical or passthrough, or features: auto")
+        refuse(block_rules(self.blocks()))
         return self
+
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each block that the file writes, in the order numeric, categorical, passthrough."""
+        blocks = {"numeric": self.numeric, "categorical": self.categorical, "passthrough": self.passthrough}
+        return {name: block.columns for name, block in blocks.items() if block is not None}
 
 
 class OwnTransformer(Section):
@@ -239,21 +267,24 @@ class OwnTransformer(Section):
 
 
 def _auto(value: Any) -> Any:
+    if isinstance(value, str) and value != "auto":
+        raise ValueError("must be auto or a mapping of numeric, categorical and passthrough")
     return AutoFeatures() if value == "auto" else value
 
 
 def _features_kind(value: Any) -> str:
-    if value == "auto" or isinstance(value, AutoFeatures):
+    if isinstance(value, AutoFeatures):
         return "<auto>"
     own = "transformer" in value if isinstance(value, dict) else isinstance(value, OwnTransformer)
     return "<transformer>" if own else "<block>"
 
 
 Features = Annotated[
-    Annotated[AutoFeatures, BeforeValidator(_auto), WithJsonSchema({"const": "auto"}), Tag("<auto>")]
+    Annotated[AutoFeatures, WithJsonSchema({"const": "auto"}), Tag("<auto>")]
     | Annotated[FeatureBlock, Tag("<block>")]
     | Annotated[OwnTransformer, Tag("<transformer>")],
     Discriminator(_features_kind),
+    BeforeValidator(_auto),
 ]
 
 
@@ -354,6 +385,11 @@ class Evaluate(Section):
     """Drop of the champion's ROC AUC (regression: R²) on new rows that stops a run; or none.
     Default: 0.10, for regression 0.20."""
 
+    @model_validator(mode="after")
+    def _gate_can_be_passed(self) -> "Evaluate":
+        refuse(gate_rules(self.gate))
+        return self
+
 
 class Publish(Section):
     """How an accepted candidate goes into production."""
@@ -378,7 +414,7 @@ class Slo(Section):
     """How old the last confirmed champion may be."""
 
     max_age: Annotated[PositiveDuration | None, not_built(None)] = None
-    on_failure: Annotated[Literal["retry", "alert", "record"], not_built("retry")] = "retry"
+    on_failure: Annotated[Literal["retry", "alert", "record"], not_built_choice("alert", "record")] = "retry"
 
 
 class Retention(Section):
@@ -410,7 +446,7 @@ class Pipeline(Section):
     on_bad_row: OnBadRow = OnBadRow()
     target: ColumnName
     """The column to predict; rows where it is NULL are unlabelled."""
-    task: Annotated[Task, not_built("binary", "regression")]
+    task: Annotated[Task, not_built_choice("multiclass")]
     split: Split = TimeSplit()
     features: Features = AutoFeatures()
     """A block, auto, or a function of your own."""
@@ -421,6 +457,72 @@ class Pipeline(Section):
     slo: Slo = Slo()
     retention: Retention = Retention()
     notify: Notify = Notify()
+
+    @field_validator("*")
+    @classmethod
+    def _is_valid_alone(cls, value: Any, info: ValidationInfo) -> Any:
+        """Notes the valid parts in the context, so that rules across them run beside faults elsewhere."""
+        if info.context is not None and info.field_name is not None:
+            info.context[info.field_name] = value
+        return value
+
+
+def parse_pipeline(text: bytes | str, source: str) -> Pipeline:
+    """The pipeline that a file defines, all defaults resolved.
+
+    Args:
+        text: The file as read; bytes are UTF-8.
+        source: Its name in messages.
+
+    Raises:
+        InvalidFile: the file has faults; names all of them, each with line and column.
+    """
+    document = read_yaml(text)
+    if document.value is None:
+        raise InvalidFile(source, document.faults or [Fault(Place(), "", "the file is empty")])
+    sections: dict[str, Any] = {}
+    faults = list(document.faults)
+    try:
+        pipeline = Pipeline.model_validate(document.value, context=sections)
+    except ValidationError as error:
+        faults.extend(model_faults(error, document, Pipeline))
+    if isinstance(document.value, dict):
+        broken = broken_rules(_with_defaults(sections, document.value))
+        faults.extend(fault_at(document, path, message) for path, message in broken)
+    if faults:
+        raise InvalidFile(source, faults)
+    return pipeline.model_copy(update={"evaluate": evaluation(pipeline)})
+
+
+def _with_defaults(sections: dict[str, Any], written: dict[Any, Any]) -> Sections:
+    absent = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in Pipeline.model_fields.items()
+        if name not in written and not field.is_required()
+    }
+    return cast(Sections, absent | sections)
+
+
+def evaluation(pipeline: Pipeline, *, probabilities: bool = True) -> Evaluate:
+    """The pipeline's `evaluate` with its defaults resolved (gate.md section 7, config.md).
+
+    Whether an estimator gives probabilities is seen only when it is built: `pipeline.evaluate` supposes that it
+    does; a caller who knows better passes `probabilities=False`, and a gate left to default becomes roc_auc.
+    """
+    written, classes = pipeline.evaluate.model_fields_set, pipeline.task != "regression"
+    weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
+    score = "neg_root_mean_squared_error"
+    if classes:
+        score = "roc_auc" if weighted or not probabilities else "neg_log_loss"
+    values = dict(pipeline.evaluate)
+    if "gate" not in written:
+        values["gate"] = (GateLine(score=score, min_gain=0.0),)
+    if "scores" not in written:
+        judged = [line.score for line in values["gate"]]
+        values["scores"] = tuple(dict.fromkeys([*judged, "roc_auc" if classes else "r2"]))
+    if "max_shift" not in written:
+        values["max_shift"] = 0.10 if classes else 0.20
+    return Evaluate.model_construct(_fields_set=set(written), **values)
 
 
 def source_digest(pipeline: Pipeline) -> str:

@@ -6,13 +6,16 @@ what steps use: a duration is a timedelta, a list a tuple.
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from refit.core.cron import check_cron
+from refit.core.yaml_file import Path
 
 DURATION_PATTERN: Final = r"^[0-9]+[smhdw]$"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -295,12 +298,33 @@ ClassWeight = Annotated[
 
 
 def not_built(*built: object) -> AfterValidator:
-    """Refuses every value but the built ones with a sentence: what does nothing is never silently ignored."""
+    """Refuses a key set to anything but the built values: what does nothing is never silently ignored."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
-        if value in built:
-            return value
-        what = f"{info.field_name}: {value}" if isinstance(value, str) else info.field_name
-        raise ValueError(f"{what} is not built yet; leave it out")
+        if value not in built:
+            raise ValueError(f"{info.field_name} is not built yet; leave it out")
+        return value
 
     return AfterValidator(check)
+
+
+def not_built_choice(*refused: str) -> AfterValidator:
+    """Refuses the choices that are named in the reference and not built."""
+
+    def check(value: str) -> str:
+        if value in refused:
+            raise ValueError(f"{value} is not built yet")
+        return value
+
+    return AfterValidator(check)
+
+
+# --- rules of a section -------------------------------------------------------
+
+BROKEN: Final = "broken_rules"
+
+
+def refuse(faults: Iterable[tuple[Path, str]]) -> None:
+    """Raises one error that carries all faults of a section, each with its path below the section."""
+    if found := list(faults):
+        raise PydanticCustomError(BROKEN, "breaks its rules", {"faults": found})
