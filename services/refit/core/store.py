@@ -7,10 +7,12 @@ own prefix. Everything outside refs/ is written once; refs/ change only by compa
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from refit.core.addresses import default_url as default_url  # asked for together with open_store
+from refit.core.addresses import parse_url
 from refit.core.domain import Artifact
 from refit.core.errors import ArtifactError, ConfigError, RefitError
 
@@ -36,6 +38,13 @@ class Conflict(RefitError):
 
 class ConditionsIgnored(ConfigError):
     """The store accepts conditional writes but does not honour them."""
+
+    def __init__(self, url: str, seen: str) -> None:
+        super().__init__(
+            f"{url} does not honour conditional writes, so that two runs could overwrite each other: {seen}",
+            next="use a store that does: AWS S3, MinIO since 2024-04, Ceph, Cloudflare R2, SeaweedFS from 4.18 on, "
+            "or a folder of this machine (file:///FOLDER)",
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,11 @@ class ObjectStore(Protocol):
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def endpoint(self) -> str:
+        """The server behind `url`, as host and port; empty where the store is a folder."""
+        ...
 
     def under(self, prefix: str) -> "ObjectStore":
         """The same store, with keys relative to `prefix`, which ends in `/`."""
@@ -133,11 +147,26 @@ class ObjectStore(Protocol):
         """Removes the object; nothing happens when it is not there."""
         ...
 
+    def sweep(self, older_than: timedelta) -> int:
+        """Removes what killed writers left behind, temporary files or incomplete uploads, and counts it.
+
+        Args:
+            older_than: By the store's own clock; longer than any writer lives.
+        """
+        ...
+
 
 def open_store(url: str) -> ObjectStore:
-    """The store at `s3://bucket/prefix` or `file:///dir`.
+    """The store at `s3://bucket/prefix` or `file:///dir`. Nothing is read or written yet.
 
     Raises:
-        ConfigError: another kind of address.
+        ConfigError: another kind of address, a folder on a network file system, AWS_* settings that cannot be right.
     """
-    raise NotImplementedError
+    place = parse_url(url)
+    if isinstance(place, Path):
+        from refit.core.local_store import LocalStore
+
+        return LocalStore(place)
+    from refit.core.s3_store import S3Store  # boto3 is imported only where a bucket is used
+
+    return S3Store(place.bucket, place.prefix)
