@@ -19,7 +19,7 @@ Mode = Literal["console", "json"]
 HIDDEN: Final = "***"
 LINE_LIMIT: Final = 8000
 _SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]*@", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
 
 

@@ -58,9 +58,7 @@ class Contender:
         return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
 
 
-def clean_rows(
-    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Words]
-) -> Iterator[pa.RecordBatch]:
+def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Words]) -> Iterator[pa.RecordBatch]:
     """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
     key = reader.pipeline.source.key
     for batch in reader.rows(list(dict.fromkeys((*columns, *key))), "holdout"):

@@ -55,4 +55,3 @@ def _of_run(
     at = table.column(pipeline.source.cursor).cast(pa.timestamp("us")).to_numpy()
     y = to_target(table.column(pipeline.target), pipeline.task, pipeline.target)
     return ExtractRows(run_id, CleanRows(y, key_hashes(table, pipeline.source.key), cursor=np.asarray(at)), said)
-

@@ -59,6 +59,8 @@ def publish(context: Context) -> PublishManifest:
     outcome = _outcome(context, evaluate, before) if moved is None else "promoted"
     if moved is None and outcome == "promoted":
         moved = _promote(context, evaluate, current)
+    elif current is not None:
+        registry.write_history(context.store, current[0])
     _move_verdict(context, evaluate, confirmed=outcome == "promoted" or _confirms(evaluate, outcome))
     after = moved or before
     return context.manifest(

@@ -21,7 +21,9 @@ def test_a_password_in_a_connection_string_is_hidden(text: str, secret: str) -> 
     assert secret not in redact(text, {})
 
 
-@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "REFIT_SOURCE_DSN", "REFIT_WEBHOOK_URL"])
+@pytest.mark.parametrize(
+    "name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "REFIT_SOURCE_DSN", "REFIT_WEBHOOK_URL"]
+)
 def test_a_secret_of_the_environment_is_hidden_wherever_it_stands(name: str) -> None:
     assert redact("it said abcd1234/+x to me", {name: "abcd1234/+x"}) == "it said *** to me"
 

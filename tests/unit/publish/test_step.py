@@ -148,9 +148,7 @@ def test_a_run_that_others_overtook_is_superseded_and_moves_nothing(
 
 
 def test_a_run_that_was_settled_is_superseded(store: ObjectStore) -> None:
-    settled = Outcome(
-        pipeline="loans", run_id=FIRST, outcome="failed", as_of=NOW, exit_code=75, finished_at=NOW
-    )
+    settled = Outcome(pipeline="loans", run_id=FIRST, outcome="failed", as_of=NOW, exit_code=75, finished_at=NOW)
     write_outcome(store, settled)
     with pytest.raises(Superseded, match="settled"):
         publish(context(store, FIRST))

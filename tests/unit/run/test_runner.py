@@ -39,7 +39,9 @@ OK = 0
 class Scripted:
     """An executor whose attempts end with the codes given per step; with 0 the step's manifest stands."""
 
-    def __init__(self, store: ObjectStore, makers: dict[StepName, Callable[[str], Manifest]] = MAKERS, **codes: list[int]):
+    def __init__(
+        self, store: ObjectStore, makers: dict[StepName, Callable[[str], Manifest]] = MAKERS, **codes: list[int]
+    ):
         self.store, self.makers, self.codes = store, makers, codes
         self.attempts: list[tuple[StepName, int]] = []
 
@@ -147,9 +149,7 @@ def test_the_run_of_a_dead_coordinator_is_settled_by_the_next_one(store: ObjectS
     put_run(inner, run_record("20261120t070000-dead"))
     put_manifest(inner, extract_manifest("20261120t070000-dead"))
     gone = this_process("20261120t070000-dead").model_copy(update={"process_started": "0"})
-    inner.swap(
-        keys.ref("lock"), LockRef(token="t", generation=1, holder=gone, ttl_seconds=60).to_json(), None
-    )
+    inner.swap(keys.ref("lock"), LockRef(token="t", generation=1, holder=gone, ttl_seconds=60).to_json(), None)
     assert run(store, Scripted(store)).outcome == "promoted"
     dead = read_outcome(inner, "20261120t070000-dead")
     assert dead is not None

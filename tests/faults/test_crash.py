@@ -1,0 +1,103 @@
+"""A process of a run is killed at each of its effects in turn; the next `refit run` leaves all as if it never was."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from refit.core import registry
+from refit.core.context import read_manifest
+from refit.core.domain import EvaluateManifest, ExtractManifest, TrainManifest
+from refit.core.store import ObjectStore, open_store
+from tests.fixtures import invariants, loans
+from tests.fixtures.forked import Job, run
+
+FIRST, SECOND = loans.at(42), loans.at(63)
+SHARDS = 4
+
+
+@dataclass(frozen=True)
+class World:
+    """A store with a champion of FIRST, and what a run at SECOND does there when nobody kills it."""
+
+    dsn: str
+    before: Path
+    passed: tuple[str, ...]
+    champion: dict[str, object]
+
+
+def pipeline_store(folder: Path) -> ObjectStore:
+    return open_store(f"file://{folder}").under("loans/")
+
+
+def job(world_or_dsn: str, folder: Path, at: object, name: str, kill_at: int | None = None) -> Job:
+    passed = folder.parent / f"{folder.name}-{name}"
+    return Job(f"file://{folder}", world_or_dsn, loans.FILE, at, passed, kill_at)  # type: ignore[arg-type]
+
+
+def champion_facts(store: ObjectStore) -> dict[str, object]:
+    """What must be the same whether a run was killed or not: all of the champion but its name and times."""
+    found = registry.read_champion(store)
+    assert found is not None
+    version = found[0].version
+    extract = read_manifest(store, version, "extract", ExtractManifest)
+    train = read_manifest(store, version, "train", TrainManifest)
+    evaluate = read_manifest(store, version, "evaluate", EvaluateManifest)
+    assert extract is not None
+    assert train is not None
+    assert evaluate is not None
+    return {
+        "as_of": found[0].as_of,
+        "snapshot": extract.rows.snapshot,
+        "trained": (train.rows, train.trained_from, train.trained_until),
+        "clean": evaluate.rows_clean,
+        "scores": evaluate.scores["candidate"],
+        "verdict": evaluate.verdict.result,
+    }
+
+
+@pytest.fixture(scope="module")
+def world(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> World:
+    from refit.demo.postgres import on_database
+    from tests.fixtures.postgres import execute
+
+    execute(postgres, "CREATE DATABASE crash")
+    dsn = on_database(postgres, "crash")
+    loans.load(dsn)
+    before = tmp_path_factory.mktemp("crash") / "before"
+    assert run(job(dsn, before, FIRST, "first")) == 0
+    whole = before.parent / "whole"
+    shutil.copytree(before, whole)
+    second = job(dsn, whole, SECOND, "second")
+    assert run(second) == 0
+    store = pipeline_store(whole)
+    invariants.check(store)
+    assert [move.as_of for move in registry.read_history(store)] == [FIRST, SECOND]
+    return World(dsn, before, tuple(second.passed.read_text().splitlines()), champion_facts(store))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_a_run_killed_at_any_effect_is_made_good_by_the_next(world: World, tmp_path: Path, shard: int) -> None:
+    assert len(world.passed) > 60
+    for number in range(shard, len(world.passed), SHARDS):
+        folder = tmp_path / str(number)
+        shutil.copytree(world.before, folder)
+        told = f"killed {world.passed[number]} (effect {number})"
+        run(job(world.dsn, folder, SECOND, "killed", number))
+        assert run(job(world.dsn, folder, SECOND, "next")) == 0, told
+        store = pipeline_store(folder)
+        invariants.check(store)
+        assert champion_facts(store) == world.champion, told
+        shutil.rmtree(folder)
+
+
+def test_the_effects_of_a_run_are_those_that_the_design_names(world: World) -> None:
+    text = "\n".join(world.passed)
+    for expected in ("run.json", "extract.json", "train.json", "evaluate.json", "publish.json", "outcome.json"):
+        assert expected in text
+    for expected in ("refs/lock.json", "refs/snapshot.json", "refs/champion.json", "refs/verdict.json"):
+        assert expected in text
+    for expected in ("versions/", "history/2.json", "part-", "model.skops", "report.html", "COPY"):
+        assert expected in text
