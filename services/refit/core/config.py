@@ -11,7 +11,7 @@ sections, and its row in the tests.
 import hashlib
 import json
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from refit.core.config_faults import InvalidFile, fault_at, model_faults
 from refit.core.config_rules import Sections, block_rules, broken_rules, contract_rules, gate_rules
@@ -62,6 +63,13 @@ API_VERSION: Final = "refit/v1"
 Task = Literal["binary", "multiclass", "regression"]
 ColumnType = Literal["string", "integer", "float", "decimal", "bool", "timestamp", "date"]
 LineName = Literal["min", "max", "min_gain", "max_loss"]
+
+
+LENGTH_IF_ROLLING: Final[JsonDict] = {
+    "if": {"required": ["kind"], "properties": {"kind": {"const": "rolling"}}},
+    "then": {"required": ["length"], "properties": {"length": {"type": "string"}}},
+    "else": {"properties": {"length": {"type": "null"}}},
+}
 
 
 class Section(BaseModel):
@@ -102,21 +110,25 @@ class Source(Section):
     min_new_rows: Annotated[int, Field(ge=0)] = 1
     """With fewer new rows since the last verdict, an unchanged pipeline skips the run."""
     full_refresh: Annotated[DurationOrNever, not_built(timedelta(days=30), None)] = timedelta(days=30)
-    """How often the whole window is read again, which also shows deletions; or never (today's way)."""
+    """How often the whole window is read again, which also shows deletions; or never.
+    Today no run refreshes by itself, and other durations are not built yet."""
     statement_timeout: Timeout = timedelta(minutes=30)
     """The database ends a statement that takes longer."""
     max_row_bytes: Annotated[int, Field(gt=0)] = 1_000_000
     """Larger rows go to quarantine."""
     shards: Annotated[int, Field(gt=0), not_built(1)] = 1
-    """Parallel readers."""
+    """Parallel readers. More than 1 is not built yet."""
     low_volume: Annotated[Literal["warn", "fail"], not_built_choice("fail")] = "warn"
-    """What happens when a run reads under a tenth of the median of the last five."""
+    """What happens when a run reads under a tenth of the median of the last five. fail is not built yet."""
 
 
 class Window(Section):
     """Which rows a model sees: all up to now, or a stretch of fixed length."""
 
+    model_config = ConfigDict(json_schema_extra=LENGTH_IF_ROLLING)
+
     kind: Literal["expanding", "rolling"] = "expanding"
+    """expanding: all rows up to now; rolling: a stretch of fixed length."""
     length: PositiveDuration | None = None
     """Length of a rolling window, back from the run's as_of."""
 
@@ -135,18 +147,19 @@ class ColumnContract(Section):
     type: ColumnType | None = None
     """The type that PostgreSQL must give; unset: any."""
     nullable: bool = True
+    """Whether NULL may occur."""
     min: Bound | None = None
     """Least value: a number; for timestamp and date ISO 8601 text."""
     max: Bound | None = None
     """Greatest value: a number; for timestamp and date ISO 8601 text."""
     max_length: Annotated[int, Field(ge=0)] | None = None
     """Most characters of a string."""
-    values: Annotated[tuple[Scalar, ...], ListAsTuple, Field(min_length=1)] | None = None
+    values: Annotated[tuple[Scalar, ...], Field(min_length=1), ListAsTuple] | None = None
     """The values that may occur; NULL is a matter of nullable."""
     pattern: RegularExpression | None = None
     """A regular expression that the whole of a string must match."""
     sensitive: Annotated[bool, not_built(False)] = False
-    """No value of it leaves the parts: not into profiles, quarantine lists or reports."""
+    """No value of it leaves the parts: not into profiles, quarantine lists or reports. Not built yet."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "ColumnContract":
@@ -170,28 +183,30 @@ class TimeSplit(Section):
     """The newest rows are held out."""
 
     kind: Literal["time"] = "time"
+    """The newest rows are held out; the default."""
     holdout: Holdout = 0.25
     """A duration back from as_of, or a fraction of the window."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key."""
+    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name."""
+    """Text that the hash is keyed with; default: the name. Others are not built yet."""
     stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides."""
+    """Equal shares of the classes on both sides. Not built yet."""
 
 
 class HashSplit(Section):
     """The same entities are held out in every run, chosen by a keyed hash."""
 
     kind: Literal["hash"]
+    """The same entities are held out in every run, chosen by a keyed hash."""
     holdout: Fraction = 0.2
     """Fraction of the entities."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key."""
+    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name."""
+    """Text that the hash is keyed with; default: the name. Others are not built yet."""
     stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides."""
+    """Equal shares of the classes on both sides. Not built yet."""
 
 
 def _split_kind(value: Any) -> str:
@@ -209,18 +224,22 @@ class NumericFeatures(Section):
     """Columns of numbers; all that is learned is learned on training rows only."""
 
     columns: Columns
+    """Columns of the query."""
     impute: Literal["median", "mean", "none"] = "median"
     """What stands in for NULL and NaN."""
     outliers: Literal["none", "clip_3sigma", "drop_3sigma"] = "none"
     """Values beyond 3 standard deviations of the mean: kept, clipped, or their training rows dropped."""
     scale: Literal["standard", "minmax", "none"] = "standard"
+    """standard: mean 0 and standard deviation 1; minmax: 0 to 1."""
 
 
 class CategoricalFeatures(Section):
     """Columns of classes, as text, integers or bools."""
 
     columns: Columns
+    """Columns of the query."""
     encode: Literal["onehot", "ordinal", "none"] = "onehot"
+    """onehot: a column per class; ordinal: a number per class; none: as it is."""
     min_frequency: Annotated[int, Field(ge=1)] = 20
     """Classes with fewer training rows are taken together."""
 
@@ -229,6 +248,7 @@ class PassthroughFeatures(Section):
     """Columns that the estimator takes as they are."""
 
     columns: Columns
+    """Columns of the query."""
 
 
 class AutoFeatures(Section):
@@ -240,10 +260,15 @@ class AutoFeatures(Section):
 class FeatureBlock(Section):
     """Features column by column; columns not named are not used."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     kind: ClassVar[Literal["block"]] = "block"
     numeric: NumericFeatures | None = None
+    """Columns of numbers."""
     categorical: CategoricalFeatures | None = None
+    """Columns of classes."""
     passthrough: PassthroughFeatures | None = None
+    """Columns taken as they are."""
 
     @model_validator(mode="after")
     def _names_a_column(self) -> "FeatureBlock":
@@ -263,7 +288,7 @@ class OwnTransformer(Section):
 
     kind: ClassVar[Literal["transformer"]] = "transformer"
     transformer: Annotated[Function, not_built(None)]
-    """package.module:function that returns a scikit-learn transformer."""
+    """package.module:function that returns a scikit-learn transformer. Not built yet."""
 
 
 def _auto(value: Any) -> Any:
@@ -295,6 +320,7 @@ class Sample(Section):
     """A random part of the training rows."""
 
     rows: Annotated[int, Field(gt=0)]
+    """How many."""
 
 
 class Model(Section):
@@ -309,14 +335,17 @@ class Model(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """random_state of all that draws."""
     incremental: Annotated[bool, not_built(False)] = False
-    """Fit by partial_fit over batches."""
+    """Fit by partial_fit over batches. Not built yet."""
     sample: Annotated[Sample | None, not_built(None)] = None
+    """Train on a random part of the rows. Not built yet."""
     search: Annotated[dict[str, Any] | None, not_built(None)] = None
-    """Search for parameters."""
+    """Search for parameters. Not built yet."""
 
 
 class GateLine(Section):
     """One line of the gate: a score and exactly one of four lines."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [line]} for line in get_args(LineName)]})
 
     score: Text
     """Name of a scikit-learn scorer; greater is better."""
@@ -324,7 +353,7 @@ class GateLine(Section):
     """A floor: the candidate's score is at least this."""
     max: float | None = None
     """A ceiling: the candidate's score is at most this."""
-    min_gain: float | None = None
+    min_gain: Annotated[float, Field(ge=0)] | None = None
     """Against the champion: the gain is proven to be above this."""
     max_loss: Annotated[float, Field(ge=0)] | None = None
     """Against the champion and the last proven model: the loss is proven to be below this."""
@@ -360,9 +389,9 @@ class GateLine(Section):
 
 
 class Evaluate(Section):
-    """How a candidate is judged (gate.md)."""
+    """How a candidate is judged ."""
 
-    gate: Annotated[tuple[GateLine, ...], ListAsTuple, Field(min_length=1)] = ()
+    gate: Annotated[tuple[GateLine, ...], Field(min_length=1), ListAsTuple] = ()
     """All lines must hold. Default: {score: neg_log_loss, min_gain: 0.0}; with class weights, or an estimator without
     probabilities, roc_auc; for regression neg_root_mean_squared_error."""
     scores: Scores = ()
@@ -376,11 +405,11 @@ class Evaluate(Section):
     min_clean_rows: Annotated[int, Field(ge=1)] = 200
     """Fewer rows that neither model has seen are too little data."""
     max_slice_loss: Annotated[float, Field(ge=0), not_built(0.0)] = 0.0
-    """A slice proven worse than this blocks."""
+    """A slice proven worse than this blocks. Not built yet."""
     slices: Annotated[Columns, not_built(())] = ()
-    """Columns whose values are sub-populations to look at."""
+    """Columns whose values are sub-populations to look at. Not built yet."""
     min_slice_rows: Annotated[int, Field(ge=1), not_built(500)] = 500
-    """Smaller slices are not judged."""
+    """Smaller slices are not judged. Not built yet."""
     max_shift: NumberOrNone = None
     """Drop of the champion's ROC AUC (regression: R²) on new rows that stops a run; or none.
     Default: 0.10, for regression 0.20."""
@@ -397,7 +426,7 @@ class Publish(Section):
     approval: Literal["auto", "manual"] = "auto"
     """manual: an accepted candidate waits for `refit promote`."""
     fit_on: Annotated[Literal["evaluated", "all"], not_built("evaluated")] = "evaluated"
-    """Rows that the published model is fitted on."""
+    """Rows that the published model is fitted on. all is not built yet."""
 
 
 # --- read, and refused when set: later parts of refit -------------------------
@@ -407,28 +436,34 @@ class Predict(Section):
     """Batch predictions into a table."""
 
     query: Annotated[Text | None, not_built(None)] = None
+    """SELECT of the rows to predict. Not built yet."""
     table: Annotated[Text | None, not_built(None)] = None
+    """Table that takes the predictions. Not built yet."""
 
 
 class Slo(Section):
     """How old the last confirmed champion may be."""
 
     max_age: Annotated[PositiveDuration | None, not_built(None)] = None
+    """Age that counts as too old. Not built yet."""
     on_failure: Annotated[Literal["retry", "alert", "record"], not_built_choice("alert", "record")] = "retry"
+    """What a failed run does. alert and record are not built yet."""
 
 
 class Retention(Section):
     """How long runs and versions are kept."""
 
     runs: Annotated[PositiveDuration, not_built(timedelta(days=90))] = timedelta(days=90)
+    """How long runs are kept. Not built yet."""
     versions: Annotated[int, Field(ge=1), not_built(20)] = 20
+    """How many versions are kept. Not built yet."""
 
 
 class Notify(Section):
     """Who is told."""
 
     webhook_env: Annotated[Text | None, not_built(None)] = None
-    """Name of the environment variable that holds the address."""
+    """Name of the environment variable that holds the address. Not built yet."""
 
 
 class Pipeline(Section):
@@ -439,24 +474,37 @@ class Pipeline(Section):
     name: PipelineName
     """Becomes Job names, metric labels and the prefix of every object key."""
     schedule: Schedule | None = None
+    """When the pipeline runs by itself; default: by hand."""
     source: Source
+    """The query that rows come from, and how it is read."""
     window: Window = Window()
+    """Which rows a model sees."""
     columns: dict[ColumnName, ColumnContract] = Field(default_factory=dict)
     """A column that is not named has the type that PostgreSQL gives, is nullable and has no limits."""
     on_bad_row: OnBadRow = OnBadRow()
+    """What happens to rows that break the contract of columns."""
     target: ColumnName
     """The column to predict; rows where it is NULL are unlabelled."""
     task: Annotated[Task, not_built_choice("multiclass")]
+    """What is predicted: one of two classes, or a number. multiclass is not built yet."""
     split: Split = TimeSplit()
+    """How rows are held out for judging."""
     features: Features = AutoFeatures()
     """A block, auto, or a function of your own."""
     model: Model
+    """The estimator and how it is built."""
     evaluate: Evaluate = Evaluate()
+    """How a candidate is judged."""
     publish: Publish = Publish()
+    """How an accepted candidate goes into production."""
     predict: Predict = Predict()
+    """Batch predictions into a table. Not built yet."""
     slo: Slo = Slo()
+    """How old the last confirmed champion may be. Not built yet."""
     retention: Retention = Retention()
+    """How long runs and versions are kept. Not built yet."""
     notify: Notify = Notify()
+    """Who is told. Not built yet."""
 
     @field_validator("*")
     @classmethod

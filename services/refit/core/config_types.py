@@ -40,7 +40,7 @@ def parse_duration(value: object) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    if not isinstance(value, str) or not re.match(DURATION_PATTERN, value):
+    if not isinstance(value, str) or not re.fullmatch(DURATION_PATTERN[1:-1], value):
         raise ValueError("must be a duration: an integer and s, m, h, d or w, like 30m or 56d")
     if len(value) > 12 or (duration := timedelta(**{_UNITS[value[-1]]: int(value[:-1])})) > LONGEST:
         raise ValueError("is longer than 36500d")
@@ -187,15 +187,15 @@ ColumnName = Annotated[
 ]
 Columns = Annotated[
     tuple[ColumnName, ...],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
     BeforeValidator(_list),
     AfterValidator(_distinct),
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
 Scores = Annotated[
     tuple[Text, ...],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
     BeforeValidator(_list),
     AfterValidator(_distinct),
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
 ListAsTuple = BeforeValidator(_list)
 

@@ -1,0 +1,58 @@
+"""What a valid pipeline file probably does not mean: warnings that `refit check` prints."""
+
+from datetime import timedelta
+from typing import Final
+
+from refit.core.config import Pipeline
+
+PROBABILITY_SCORES: Final = frozenset({"neg_log_loss", "neg_brier_score", "d2_log_loss_score", "d2_brier_score"})
+LEAST_SPAN: Final = {"day": timedelta(days=10), "week": timedelta(weeks=4)}  # gate.md section 1: less is inconclusive
+
+
+def warnings(pipeline: Pipeline) -> tuple[str, ...]:
+    """One sentence for each doubt, each naming its key; empty when there is none."""
+    found = (_weighted_probabilities(pipeline), _short_span(pipeline), _no_comparison(pipeline))
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _weighted_probabilities(pipeline: Pipeline) -> str:
+    params = pipeline.model.params
+    if pipeline.model.class_weight is None and params.get("class_weight") is None:
+        return ""
+    spoiled = [line.score for line in pipeline.evaluate.gate if line.score in PROBABILITY_SCORES]
+    if not spoiled:
+        return ""
+    return (
+        f"evaluate.gate: class weights spoil probabilities, and {', '.join(spoiled)} measures probabilities: such a "
+        "model loses to a dummy. Gate on roc_auc, or leave model.class_weight out."
+    )
+
+
+def _short_span(pipeline: Pipeline) -> str:
+    split, length, block = pipeline.split, pipeline.window.length, pipeline.evaluate.block
+    span: timedelta | None
+    if split.kind == "hash":
+        span, key = length, "window.length"
+    elif isinstance(split.holdout, timedelta):
+        span, key = split.holdout, "split.holdout"
+    else:
+        span, key = (None if length is None else length * split.holdout), "split.holdout"
+    if span is None or span >= LEAST_SPAN[block] or not _compares(pipeline):
+        return ""
+    return (
+        f"{key}: rows of one {block} win or lose together, and the gate needs {LEAST_SPAN[block].days} days of "
+        f"held-out rows; {span / timedelta(days=1):.3g} days make every verdict inconclusive."
+    )
+
+
+def _no_comparison(pipeline: Pipeline) -> str:
+    if _compares(pipeline):
+        return ""
+    return (
+        "evaluate.gate: no line compares with the champion, so every candidate that passes replaces it, "
+        "better or not. Add a line with min_gain or max_loss."
+    )
+
+
+def _compares(pipeline: Pipeline) -> bool:
+    return any(line.line in ("min_gain", "max_loss") for line in pipeline.evaluate.gate)
