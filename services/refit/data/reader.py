@@ -18,7 +18,7 @@ from refit.core.domain import Part, Snapshot
 from refit.core.errors import DataError
 from refit.data import split
 from refit.data.hashing import hash_rows
-from refit.data.standing import INSTANT, Fetch, Mask, Standing, microseconds, read_standing
+from refit.data.standing import Fetch, Mask, Standing, instants, microseconds, read_standing
 
 Side = Literal["train", "holdout", "window"]
 
@@ -197,18 +197,11 @@ class SnapshotReader:
         return kept
 
 
-def instants(cursor: pa.Array) -> pa.Array:
-    """The cursor as timestamp[us, UTC]: a timestamp without zone is read as UTC, a date as its midnight in UTC."""
-    return cursor.cast(pa.timestamp("us")).cast(INSTANT) if cursor.type != INSTANT else cursor
-
-
 def _group_touches(group: pq.RowGroupMetaData, cursor: str, span: Span) -> bool:
     for index in range(group.num_columns):
         column = group.column(index)
         if column.path_in_schema == cursor and column.statistics is not None and column.statistics.has_min_max:
-            low, high = pa.array([column.statistics.min, column.statistics.max]), None
-            low, high = instants(low).to_pylist()
-            return span.touches(low, high)
+            return span.touches(*instants(pa.array([column.statistics.min, column.statistics.max])).to_pylist())
     return True
 
 

@@ -40,6 +40,11 @@ def microseconds(at: datetime) -> int:
     return int(pa.scalar(at, INSTANT).value)
 
 
+def instants(cursor: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cursor as timestamp[us, UTC]: a timestamp without zone is read as UTC, a date as its midnight in UTC."""
+    return cursor.cast(pa.timestamp("us")).cast(INSTANT) if cursor.type != INSTANT else cursor
+
+
 @dataclass(frozen=True)
 class Standing:
     """Marks on rows, by key of their part.
