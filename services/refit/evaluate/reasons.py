@@ -13,13 +13,15 @@ def compared(score: str, line: Line, limit: float, against: str, result: Result,
     """One comparing check with an interval, e.g. `neg_log_loss is 0.018 better than the champion's [0.012, 0.024]`."""
     digits = _digits(found, limit if line == "min_gain" else -limit)
     word = "better" if found.gain >= 0 else "worse"
+    tail = "" if line == "max_loss" and found.lower >= 0 else _beside(line, limit, result)
     size, low, high = (_figure(value, digits) for value in (abs(found.gain), found.lower, found.upper))
-    return f"{score} is {size} {word} than {_POSSESSIVE[against]} [{low}, {high}]{_beside(line, limit, result)}"
+    return f"{score} is {size} {word} than {_POSSESSIVE[against]} [{low}, {high}]{tail}"
 
 
 def same(score: str, line: Line, limit: float, against: str, result: Result) -> str:
     """One comparing check of two models that earn the same on every row."""
-    return f"{score} is equal to {_POSSESSIVE[against]} on every row{_beside(line, limit, result)}"
+    tail = "" if result == "accepted" else ": no gain" if limit == 0 else _beside(line, limit, result)
+    return f"{score} is equal to {_POSSESSIVE[against]} on every row{tail}"
 
 
 def _beside(line: Line, limit: float, result: Result) -> str:
