@@ -45,7 +45,8 @@ class InvalidFile(ConfigError):
         self.lines = tuple(f"{source}:{fault}" for fault in self.faults)
         if len(found) > SHOWN_FAULTS:
             self.lines += (f"{source}: and {len(found) - SHOWN_FAULTS} more faults",)
-        super().__init__("\n".join(self.lines), next=f"correct the file, then: refit check {source}")
+        count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+        super().__init__("\n".join([f"{source} has {count}", *self.lines]), next=f"refit check {source}")
 
 
 def fault_at(document: Document, path: Path, message: str, *, of_key: bool = False) -> Fault:

@@ -1,0 +1,175 @@
+"""Whether a file's estimator, params and scores can be used here, found by building and asking them.
+
+`python -m refit.ml.probe` reads a valid pipeline file from stdin and answers on stdout with one JSON document:
+
+    {"format": 1, "faults": [{"path": ["model", "params", "max_itre"], "message": "…"}]}
+
+It is a process of its own because it imports scikit-learn and the user's packages; `refit check` starts it. A
+package that fails on import in a way of its own ends it with a traceback.
+"""
+
+import inspect
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from sklearn.utils.validation import has_fit_parameter
+
+from refit.core.config import Model, Pipeline, evaluation, parse_pipeline
+from refit.core.yaml_file import Path
+from refit.ml import scores
+from refit.ml.estimator import BadParameter, UnknownEstimator, make, resolve
+
+ROWS: Final = 40
+Found = tuple[Path, str]
+
+
+def findings(pipeline: Pipeline) -> Iterator[Found]:
+    """Every fault that only the installed packages can show, with its path in the file."""
+    try:
+        kind = resolve(pipeline.model.estimator)
+    except UnknownEstimator as error:
+        yield ("model", "estimator"), _sentence(error)
+        yield from _unknown_scores(pipeline)
+        return
+    unknown = list(_unknown_params(pipeline.model, kind))
+    yield from unknown
+    yield from _refused_params(pipeline, {path[-1] for path, _ in unknown})
+
+
+def _unknown_scores(pipeline: Pipeline) -> Iterator[Found]:
+    for path, name in _named_scores(pipeline, probabilities=True):
+        try:
+            scores.find(name)
+        except scores.UnknownScore as error:
+            yield path, error.message
+
+
+def _unknown_params(model: Model, kind: type) -> Iterator[Found]:
+    parameters = inspect.signature(kind).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in model.params:
+        if name not in parameters:
+            try:
+                make(model.model_copy(update={"params": {name: None}, "class_weight": None}), "")
+            except BadParameter as error:
+                yield ("model", "params", name), _sentence(error)
+
+
+def _refused_params(pipeline: Pipeline, left_out: set[Any]) -> Iterator[Found]:
+    """Parameters that the estimator refuses, one after the other; then what the estimator itself shows."""
+    params = {name: value for name, value in pipeline.model.params.items() if name not in left_out}
+    while True:
+        model = pipeline.model.model_copy(update={"params": params})
+        try:
+            estimator = make(model, pipeline.task)
+        except UnknownEstimator as error:
+            yield ("model", "estimator"), _sentence(error)
+            return
+        except BadParameter as error:
+            culprit = next((name for name in params if re.search(rf"'{re.escape(name)}'", error.message)), None)
+            weighs = culprit is None and "class_weight" in error.message
+            path = ("model", "class_weight") if weighs else ("model", "params", *([culprit] if culprit else []))
+            yield path, _sentence(error)
+            if culprit is None:
+                return
+            params = {name: value for name, value in params.items() if name != culprit}
+        else:
+            yield from _estimator_findings(pipeline, estimator)
+            return
+
+
+def _estimator_findings(pipeline: Pipeline, estimator: Any) -> Iterator[Found]:
+    weighs = "class_weight" in estimator.get_params(deep=False) or has_fit_parameter(estimator, "sample_weight")
+    if pipeline.model.class_weight is not None and not weighs:
+        yield ("model", "class_weight"), f"{type(estimator).__name__} has no way to weigh rows; leave it out"
+    yield from _unusable_scores(pipeline, estimator)
+
+
+# --- scores -------------------------------------------------------------------
+
+
+def _unusable_scores(pipeline: Pipeline, estimator: Any) -> Iterator[Found]:
+    says = {name for name in ("predict_proba", "decision_function") if hasattr(estimator, name)}
+    every = {"predict_proba", "decision_function"}
+    for path, name in _named_scores(pipeline, probabilities="predict_proba" in says):
+        try:
+            scores.find(name)
+        except scores.UnknownScore as error:
+            yield path, error.message
+            continue
+        if not _works(name, pipeline.task, every):
+            yield path, f"{name} is no score for task: {pipeline.task}"
+        elif pipeline.task != "regression" and not _works(name, pipeline.task, says):
+            yield path, f"{name} needs what {type(estimator).__name__} does not give: {_lacks(says)}"
+
+
+def _lacks(says: set[str]) -> str:
+    lacking = sorted({"predict_proba", "decision_function"} - says)
+    return f"{' and '.join(lacking)}; choose another score, or an estimator that gives it"
+
+
+def _works(name: str, task: str, says: set[str]) -> bool:
+    """Whether the score can be computed for the task from an estimator that says so much."""
+    try:
+        if task == "regression":
+            scores.value(name, _numbers(), _numbers().predict)
+            return True
+        scores.value(name, _classes(says), np.arange(ROWS) % 2)
+    except scores.UnusableScore:
+        return False
+    try:
+        scores.value(name, _numbers(), _numbers().predict)
+    except scores.UnusableScore:
+        return True
+    return False  # what takes any numbers measures errors of numbers
+
+
+def _numbers() -> scores.Responses:
+    return scores.Responses(None, np.linspace(0.5, 9.5, ROWS))
+
+
+def _classes(says: set[str]) -> scores.Responses:
+    ranking = np.linspace(0.1, 0.9, ROWS)
+    return scores.Responses(
+        np.array([0, 1]),
+        (ranking > 0.5).astype(int),
+        np.column_stack([1 - ranking, ranking]) if "predict_proba" in says else None,
+        ranking if "decision_function" in says else None,
+    )
+
+
+def _named_scores(pipeline: Pipeline, *, probabilities: bool) -> Iterator[tuple[Path, str]]:
+    """Every score once, where the file names it first; a default where `evaluate` stands."""
+    resolved, written = evaluation(pipeline, probabilities=probabilities), pipeline.evaluate.model_fields_set
+    places: dict[str, Path] = {}
+    for index, line in enumerate(resolved.gate):
+        places.setdefault(line.score, ("evaluate", "gate", index, "score") if "gate" in written else ("evaluate",))
+    for index, name in enumerate(resolved.scores):
+        places.setdefault(name, ("evaluate", "scores", index) if "scores" in written else ("evaluate",))
+    return ((path, name) for name, path in places.items())
+
+
+def _sentence(error: UnknownEstimator | BadParameter) -> str:
+    """The message less the key, which the fault's path says."""
+    words = re.sub(r"^model\.(estimator|params|class_weight): ", "", error.message)
+    return f"{words}; {error.next}" if error.next else words
+
+
+def main() -> None:
+    """The answer stands on stdout, and nothing else: what packages print on import goes to stderr."""
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    pipeline = parse_pipeline(sys.stdin.buffer.read(), "stdin")
+    faults = [{"path": list(path), "message": message} for path, message in findings(pipeline)]
+    with answer:
+        json.dump({"format": 1, "faults": faults}, answer)
+
+
+if __name__ == "__main__":
+    main()
