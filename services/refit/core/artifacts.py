@@ -3,9 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from refit.core.disk import disk
 from refit.core.domain import Artifact
 from refit.core.errors import ArtifactError
-from refit.core.store import ObjectStore
+from refit.core.store import NotFound, ObjectStore
 
 CHUNK_BYTES = 1 << 20
 
@@ -31,12 +32,12 @@ def read(store: ObjectStore, artifact: Artifact) -> bytes:
 
     Raises:
         NotFound: the object is gone.
-        WrongDigest: it is another one.
+        WrongDigest: it is another one, also when it is read again.
     """
     body = store.get(artifact.key)
-    found = describe(artifact.key, body)
-    if found != artifact:
-        raise WrongDigest(artifact, found.size, found.sha256, store.url)
+    if describe(artifact.key, body) != artifact:  # perhaps altered on the way
+        body = store.get(artifact.key)
+        _compare(store, artifact, describe(artifact.key, body))
     return body
 
 
@@ -47,30 +48,36 @@ def fetch(store: ObjectStore, artifact: Artifact, folder: Path) -> Path:
 
     Raises:
         NotFound: the object is gone.
-        WrongDigest: it is another one.
+        WrongDigest: it is another one, also when it is read again.
+        DiskError, AccessError: `folder` cannot take the copy.
     """
+    path = store.local_path(artifact.key)
+    if path is not None:
+        if not store.exists(artifact.key):
+            raise NotFound(artifact.key, store.url)
+        _compare(store, artifact, _describe_file(artifact.key, path))
+        return path
     copy = folder / artifact.sha256
     if copy.exists():
         return copy
-    path = store.local_path(artifact.key)
-    if path is None:
-        path = folder / f"{artifact.sha256}.part"
-        store.download(artifact.key, path)
-        _verify(store, artifact, path)
-        return path.rename(copy)
-    _verify(store, artifact, path)
-    return path
+    part = folder / f"{artifact.sha256}.part"
+    store.download(artifact.key, part)
+    if _describe_file(artifact.key, part) != artifact:  # perhaps altered on the way
+        store.download(artifact.key, part)
+        _compare(store, artifact, _describe_file(artifact.key, part))
+    with disk(f"keep a copy of {artifact.key}", str(folder)):
+        return part.rename(copy)
 
 
-def _verify(store: ObjectStore, artifact: Artifact, path: Path) -> None:
+def _compare(store: ObjectStore, artifact: Artifact, found: Artifact) -> None:
+    if found != artifact:
+        raise WrongDigest(artifact, found.size, found.sha256, store.url)
+
+
+def _describe_file(key: str, path: Path) -> Artifact:
     digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-    except FileNotFoundError:
-        store.get(artifact.key)  # raises NotFound with the store's words
-        raise
-    if size != artifact.size or digest.hexdigest() != artifact.sha256:
-        raise WrongDigest(artifact, size, digest.hexdigest(), store.url)
+    with disk(f"read {path.name}", str(path.parent)), path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return Artifact(key=key, size=size, sha256=digest.hexdigest())

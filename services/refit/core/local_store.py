@@ -108,8 +108,8 @@ class LocalStore:
             shutil.copyfile(path, target)
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        folder, _, start = prefix.rpartition("/")
-        yield from self._walk(check_folder(folder + "/" if folder else ""), start)
+        folder, slash, start = prefix.rpartition("/")
+        yield from self._walk(check_folder(folder + slash), start)
 
     def list_folders(self, prefix: str) -> Iterator[str]:
         for entry in self._scan(check_folder(prefix)):
