@@ -1,11 +1,11 @@
 """Faults of a pipeline file in words: where, which key, what is wrong, and what was probably meant."""
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from refit.core.config_types import BROKEN
 from refit.core.errors import ConfigError
@@ -97,7 +97,7 @@ def _message(found: Mapping[str, Any], path: Path, root: type[BaseModel]) -> str
     if value is None:
         return "has no value; write one or leave the key out"
     if kind == "literal_error":
-        return _not_a_choice(value, re.findall(r"'([^']*)'", context["expected"]))
+        return _not_a_choice(value, _choices(path, root))
     if kind in _KINDS:
         if not path:
             return "the file must be a mapping of keys to values, beginning with apiVersion: refit/v1"
@@ -160,20 +160,36 @@ def _described(value: Any) -> str:
 
 def known_keys(path: Path, root: type[BaseModel]) -> list[str]:
     """The keys that the file may hold below `path`, in the model's order."""
-    models, skip = [root], False
+    models = [root] if not path else [model for field in _fields(path, root) for model in _models(field.annotation)]
+    return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
+
+
+def _choices(path: Path, root: type[BaseModel]) -> list[str]:
+    """The words that the value at `path` may be, of every kind of section that may stand there."""
+    return list(dict.fromkeys(word for field in _fields(path, root) for word in _words(field.annotation)))
+
+
+def _fields(path: Path, root: type[BaseModel]) -> list[FieldInfo]:
+    """The fields that the last key of `path` may mean: a union of sections has several."""
+    models, fields, skip = [root], list[FieldInfo](), False
     for part in path:
         if isinstance(part, int) or skip:  # a list's item, or a name that the file chose
             skip = False
             continue
-        fields = [
-            field for model in models for name, field in model.model_fields.items() if part in (field.alias, name)
-        ]
+        pairs = [pair for model in models for pair in model.model_fields.items()]
+        fields = [field for name, field in pairs if part in (field.alias, name)]
         models = [model for field in fields for model in _models(field.annotation)]
         skip = any(get_origin(field.annotation) is dict for field in fields)
-    return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
+    return fields
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
+def _words(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    return [word for argument in get_args(annotation) for word in _words(argument)]

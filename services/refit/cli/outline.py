@@ -1,0 +1,64 @@
+"""A pipeline file in words: what a run of it would do. Pure."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from refit.core.config import GateLine, Pipeline
+from refit.core.config_types import duration_text
+
+
+def outline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Label and sentence of each part, in the order of a run."""
+    source, schedule = pipeline.source, pipeline.schedule
+    yield "rows", f"known by {', '.join(source.key)}, new by {source.cursor}"
+    yield "window", _window(pipeline)
+    yield "holds out", _split(pipeline)
+    yield "predicts", f"{pipeline.target}, {pipeline.task}"
+    yield "features", _features(pipeline)
+    yield "model", _model(pipeline)
+    for index, line in enumerate(pipeline.evaluate.gate):
+        yield "gate" if index == 0 else "", _line(line)
+    yield "report", ", ".join(pipeline.evaluate.scores)
+    yield "approval", "a person promotes" if pipeline.publish.approval == "manual" else "promoted when the gate accepts"
+    yield "schedule", f"{schedule.cron} in {schedule.timezone}" if schedule else "none; run it by hand"
+
+
+def _window(pipeline: Pipeline) -> str:
+    length = pipeline.window.length
+    return "all rows up to each run" if length is None else f"the last {duration_text(length)} before each run"
+
+
+def _split(pipeline: Pipeline) -> str:
+    split = pipeline.split
+    if split.kind == "hash":
+        return f"{split.holdout:.4g} of the keys, the same in every run"
+    if isinstance(split.holdout, timedelta):
+        return f"the newest {duration_text(split.holdout)}"
+    return f"the newest {split.holdout:.4g} of the window"
+
+
+def _features(pipeline: Pipeline) -> str:
+    features = pipeline.features
+    if features.kind != "block":
+        return "by type, all columns but key, cursor and target"
+    return "; ".join(f"{name}: {', '.join(columns)}" for name, columns in features.blocks().items())
+
+
+def _model(pipeline: Pipeline) -> str:
+    model = pipeline.model
+    params = ", ".join(f"{name}={value}" for name, value in model.params.items())
+    weights = f", classes weighted: {model.class_weight}" if model.class_weight is not None else ""
+    return f"{model.estimator}({params}){weights}"
+
+
+def _line(line: GateLine) -> str:
+    """The line as a sentence of what a candidate must do."""
+    match line.line:
+        case "min":
+            return f"{line.score} is at least {line.limit:g}"
+        case "max":
+            return f"{line.score} is at most {line.limit:g}"
+        case "min_gain":
+            return f"{line.score} gains more than {line.limit:g} on the champion, proven"
+        case "max_loss":
+            return f"{line.score} loses less than {line.limit:g} to the champion and the last proven model, proven"
