@@ -1,0 +1,65 @@
+# `make` shows what there is to make. Needs Python 3.11 or newer, make, and the way to a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+ARGS ?=
+
+# Two processes that both start a thread per core are slower than one; OpenMP threads that spin are far worse.
+TEST_SETTINGS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check lock bench clean
+
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the weeks that follow (ARGS=--fresh: anew)
+	@$(BIN)/refit demo $(ARGS)
+
+test: $(VENV)/dev.stamp ## run all tests (ARGS="-k gate -n 0" for some)
+	@$(TEST_SETTINGS) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python requirements/lock.py --check
+
+lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade: newer versions)
+	$(BIN)/python requirements/lock.py $(ARGS)
+
+bench: $(VENV)/dev.stamp ## measure speed and memory; prints tables, writes JSON
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+clean: ## remove what was built and what the demo keeps; the next make sets up again
+	rm -rf $(VENV) .refit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up: one environment for all; what stands is not done again ---------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "refit needs Python 3.11 or newer as $(PYTHON); name another one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "this Python cannot make virtual environments: install the package python3-venv, then make again"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# First pip and the build tools, locked too: what comes as source only is built with these and no others.
+define INSTALL
+@$(PIP) --require-hashes -r requirements/build.txt
+@$(PIP) --require-hashes --no-build-isolation -r requirements/$(1).txt
+@$(PIP) --no-deps --no-build-isolation --editable .
+@touch $(VENV)/$(1).stamp
+endef
+
+$(VENV)/demo.stamp: requirements/build.txt requirements/demo.txt pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) with the packages of the demo: a minute or two, once"
+	$(call INSTALL,demo)
+
+$(VENV)/dev.stamp: requirements/build.txt requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) with the packages for tests and checks: two minutes, once"
+	$(call INSTALL,dev)
