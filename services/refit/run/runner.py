@@ -75,7 +75,7 @@ class Runner:
         now = datetime.now(UTC)
         if request.as_of and request.as_of > now:
             raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
-        probe(self.store)
+        probe(self.store, now=now)
         store = self.store.under(f"{request.pipeline.name}/")
         self._attempts = {}
         run_id = new_run_id(now)
