@@ -1,5 +1,6 @@
 """What code runs here: versions of Python and packages, and their digest."""
 
+import functools
 import getpass
 import hashlib
 import json
@@ -26,6 +27,7 @@ def versions(names: Iterable[str] = MAIN_PACKAGES) -> dict[str, str]:
     return found
 
 
+@functools.cache
 def installed() -> dict[str, str]:
     """Versions of Python and of every installed package: what a run on this machine depends on."""
     packages = {found.name: found.version for found in distributions() if found.name}
