@@ -1,0 +1,227 @@
+"""From a pipeline file to one scikit-learn Pipeline that takes raw rows, and its fit."""
+
+import difflib
+import importlib
+import inspect
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.pipeline import Pipeline as Steps
+from sklearn.utils import get_tags
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
+
+from refit.core.config import Model, Pipeline
+from refit.core.domain import Column
+from refit.core.errors import ConfigError, DataError
+from refit.ml import features
+from refit.ml.frame import Array
+
+MODEL_STEP: Final = "model"
+FEATURES_STEP: Final = "features"
+MAX_WARNINGS: Final = 20
+PLAIN_ROWS: Final = 200
+
+_FIT_ERRORS: Final = (ValueError, TypeError, ArithmeticError, NotImplementedError)
+
+
+class UnknownEstimator(ConfigError):
+    """model.estimator names no class that can be built here."""
+
+
+class BadParameter(ConfigError):
+    """model.params does not suit the estimator."""
+
+
+class UnfitRows(DataError):
+    """The estimator refuses the training rows."""
+
+
+def make(model: Model, task: str) -> Any:
+    """The unfitted estimator of the file, seeded.
+
+    Raises:
+        UnknownEstimator: no such module or class, or it is none for the task.
+        BadParameter: params, or class_weight, do not suit it.
+    """
+    kind = resolve(model.estimator)
+    params = dict(model.params)
+    if model.class_weight is not None and "class_weight" in _accepted(kind):
+        params["class_weight"] = model.class_weight
+    try:
+        estimator = kind(**params)
+    except (TypeError, ValueError) as error:
+        raise BadParameter(_wrong_params(model, kind, error)) from error
+    _check_task(estimator, model, task)
+    _seed(estimator, model.seed)
+    _check_params(estimator, model)
+    return estimator
+
+
+def resolve(name: str) -> type:
+    """The class of that dotted name.
+
+    Raises:
+        UnknownEstimator: the module or the class is not there, or it is no estimator.
+    """
+    module_name, _, class_name = name.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UnknownEstimator(
+            f"model.estimator: there is no module {error.name} here",
+            next="correct the name, or install the package in the image that trains and evaluates",
+        ) from error
+    except ImportError as error:
+        raise UnknownEstimator(f"model.estimator: {module_name} cannot be imported: {error}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        close = difflib.get_close_matches(class_name, dir(module), n=1)
+        meant = f"; did you mean {module_name}.{close[0]}?" if close else ""
+        raise UnknownEstimator(f"model.estimator: {module_name} has no {class_name}{meant}")
+    if not (inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "predict")):
+        raise UnknownEstimator(f"model.estimator: {name} is no estimator: a class with fit and predict")
+    return found
+
+
+def build(pipeline: Pipeline, columns: Sequence[Column]) -> Steps:
+    """The unfitted scikit-learn Pipeline that takes raw rows, as frame.to_frame gives them.
+
+    Args:
+        columns: The snapshot's columns.
+
+    Raises:
+        ConfigError: the estimator or its parameters.
+        DataError: the features and the snapshot's columns do not agree.
+    """
+    chosen = features.plan(pipeline, columns)
+    estimator = make(pipeline.model, pipeline.task)
+    sparse, takes_nan = _takes(estimator)
+    prepared = features.transformer(chosen, sparse=sparse, takes_nan=takes_nan)
+    return Steps([(FEATURES_STEP, prepared), (MODEL_STEP, estimator)])
+
+
+def fit(steps: Steps, X: pd.DataFrame, y: Array, model: Model) -> tuple[str, ...]:
+    """The steps are fitted in place; returns what the libraries warned of, each sentence once.
+
+    Raises:
+        BadParameter: the estimator refuses a parameter, or knows no way to weigh classes.
+        UnfitRows: the estimator refuses the rows; in its own words.
+    """
+    weights = _sample_weights(steps[-1], y, model)
+    with warnings.catch_warnings(record=True) as caught, _mapped(model, steps[-1], y):
+        warnings.simplefilter("always")
+        steps.fit(X, y, **weights)
+    said = [f"{w.category.__name__}: {_first_line(w.message)}" for w in caught]
+    return tuple(dict.fromkeys(said))[:MAX_WARNINGS]
+
+
+@contextmanager
+def _mapped(model: Model, estimator: Any, y: Array) -> Iterator[None]:
+    unfitted, name = clone(estimator), model.estimator.rpartition(".")[2]
+    try:
+        yield
+    except _FIT_ERRORS as error:
+        if _refuses_any_rows(unfitted, y.dtype.kind == "f"):
+            raise BadParameter(f"model.params: {name} cannot be fitted with these: {_first_line(error)}") from error
+        sentence = _first_line(error)
+        raise UnfitRows(f"{name} cannot be fitted on these rows: {sentence}", next=_advice(sentence)) from error
+
+
+def _refuses_any_rows(estimator: Any, regression: bool) -> bool:
+    """Whether not even plain rows suit it: then params are at fault, not the data."""
+    X = np.random.default_rng(0).random((PLAIN_ROWS, 4))
+    y = X[:, 0] if regression else X[:, 0] > 0.5
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(X, y)
+    except _FIT_ERRORS:
+        return True
+    return False
+
+
+def _advice(sentence: str) -> str:
+    if "NaN" in sentence:
+        return "fill gaps (features.numeric.impute), or choose an estimator that takes NaN"
+    if "infinity" in sentence:
+        return "leave such rows out in the query, or bound the column in the contract (columns.*.max)"
+    if "could not convert string" in sentence:
+        return "encode text columns: features.categorical with encode onehot or ordinal"
+    return "look at the features, the params and the query"
+
+
+def _first_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:400] if lines else type(error).__name__
+
+
+def _accepted(kind: type) -> list[str]:
+    return list(inspect.signature(kind).parameters)
+
+
+def _wrong_params(model: Model, kind: type, error: Exception) -> str:
+    accepted = _accepted(kind)
+    unknown = [name for name in model.params if name not in accepted]
+    if not unknown:
+        return f"model.params: {kind.__name__} cannot be made: {_first_line(error)}"
+    close = difflib.get_close_matches(unknown[0], accepted, n=1)
+    meant = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(accepted)}"
+    return f"model.params: {kind.__name__} takes no {unknown[0]}{meant}"
+
+
+def _check_task(estimator: Any, model: Model, task: str) -> None:
+    fits = is_regressor(estimator) if task == "regression" else is_classifier(estimator)
+    other = is_classifier(estimator) if task == "regression" else is_regressor(estimator)
+    if not fits and other:
+        wanted = "regressor" if task == "regression" else "classifier"
+        raise UnknownEstimator(f"model.estimator: {model.estimator} is no {wanted}, and the task is {task}")
+
+
+def _check_params(estimator: Any, model: Model) -> None:
+    validate = getattr(estimator, "_validate_params", None)  # scikit-learn's own estimators have it
+    if validate is None:
+        return
+    try:
+        validate()
+    except ValueError as error:
+        raise BadParameter(f"model.params: {_first_line(error)}") from error
+
+
+def _seed(estimator: Any, seed: int) -> None:
+    """Every random_state that params left open is the seed."""
+    values = estimator.get_params(deep=True)
+    names = [name for name in values if name == "random_state" or name.endswith("__random_state")]
+    estimator.set_params(**{name: seed for name in names if values[name] is None})
+
+
+def _takes(estimator: Any) -> tuple[bool, bool]:
+    """Whether the estimator takes sparse matrices, and NaN, by its own tags."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False, False
+    tags = get_tags(estimator).input_tags
+    return bool(tags.sparse), bool(tags.allow_nan)
+
+
+def _sample_weights(estimator: Any, y: Array, model: Model) -> dict[str, Array]:
+    """Arguments of fit that carry class weights for an estimator without a class_weight of its own."""
+    if model.class_weight is None:
+        return {}
+    if model.class_weight != "balanced":
+        _check_labels(model.class_weight, y)
+    if "class_weight" in estimator.get_params(deep=False):
+        return {}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise BadParameter(f"model.class_weight: {model.estimator} has no way to weigh rows; leave it out")
+    return {f"{MODEL_STEP}__sample_weight": compute_sample_weight(model.class_weight, y)}
+
+
+def _check_labels(class_weight: dict[Any, float], y: Array) -> None:
+    classes = np.unique(y).tolist()
+    if unknown := [label for label in class_weight if label not in classes]:
+        raise BadParameter(f"model.class_weight names {unknown[0]!r}; the classes are {classes!r}"[:500])
