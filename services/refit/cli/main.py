@@ -46,7 +46,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "release": Lazy("refit.cli.moves:release", "Lifts the hold that a rollback sets."),
     "predict": Lazy("refit.cli.predict:predict", "Writes the champion's predictions for a file of rows."),
     "export": Lazy("refit.cli.export:export", "Writes a version's model with a script that loads it."),
-    "demo": Lazy("refit.cli.demo:demo", "Retrains on real flights for eight weeks, on this machine."),
+    "demo": Lazy("refit.demo.command:demo", "Retrains on real flights for eight weeks, on this machine."),
     "completion": Lazy("refit.cli.completion:completion", "Prints the shell's completion script."),
 }
 

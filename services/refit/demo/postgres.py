@@ -10,14 +10,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import psycopg2
+from psycopg2 import sql
 
+from refit.core.effects import effect
 from refit.core.errors import SupersededError
 from refit.demo import cluster as clusters
 from refit.demo.binaries import Binaries, find
@@ -96,6 +98,17 @@ def temporary_server(binaries: Binaries | None = None) -> Iterator[str]:
                 yield dsn
         finally:
             clusters.remove(Path(state), clusters.owner())
+
+
+def database_of(dsn: str, name: str) -> str:
+    """The DSN of the server's database `name`, which stands afterwards. Superusers may make it."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            with effect(f"sql CREATE DATABASE {name}"):
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return on_database(dsn, name)
 
 
 def on_database(dsn: str, name: str) -> str:
