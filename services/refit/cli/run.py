@@ -13,7 +13,7 @@ from refit.cli.options import example, json_option, store_option
 from refit.cli.overview import since
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
-from refit.cli.session import session
+from refit.cli.session import Session, session
 from refit.cli.words import age
 from refit.core.config import Pipeline
 from refit.core.domain import Failure, Move, Outcome
@@ -57,7 +57,8 @@ def run(file: str, as_of: datetime | None, executor: str, wait: int, store: str 
     FILE is the pipeline file. A candidate that is refused, too few new rows and a wait for approval are good ends:
     exit 0. A failure ends with its own code and leaves production as it is.
     """
-    session().document = partial(_not_started, as_of)
+    asked = session()
+    asked.document = partial(_not_started, asked, as_of)
     if executor == "kubernetes":
         raise NotBuiltYet("--executor kubernetes is not built yet", next="run here: --executor local")
     body, pipeline = read_file(file)
@@ -77,10 +78,10 @@ def run(file: str, as_of: datetime | None, executor: str, wait: int, store: str 
     click.get_current_context().exit(code)
 
 
-def _not_started(as_of: datetime | None, failure: Failure) -> dict[str, Any]:
+def _not_started(asked: Session, as_of: datetime | None, failure: Failure) -> dict[str, Any]:
     """The document of a call that started no run."""
     outcome = Outcome(
-        pipeline=session().name,
+        pipeline=asked.name,
         run_id=None,
         outcome="failed",
         as_of=as_of,

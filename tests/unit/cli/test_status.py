@@ -1,0 +1,210 @@
+"""`refit status`: what is in production, since when, and what comes next."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from refit.cli.overview import read_overview
+from refit.core import keys, registry
+from refit.core.artifacts import describe
+from refit.core.domain import Holder, LockRef
+from refit.core.lock import this_process
+from refit.core.refs import move_ref
+from refit.core.store import ObjectStore
+from tests.fixtures.calls import Call
+from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_failed, put_promoted, put_rejected, put_version
+from tests.fixtures.records import FILE, NOW, put_run, run_record
+
+WEEK = timedelta(days=7)
+LATER = NOW + timedelta(hours=3)
+
+
+def held_by(store: ObjectStore, holder: Holder, ttl_seconds: int = 60) -> None:
+    move_ref(store, "lock", LockRef(token="t", generation=1, holder=holder, ttl_seconds=ttl_seconds), None)
+
+
+def gone(run_id: str) -> Holder:
+    """A holder whose process number belongs to another process by now."""
+    return this_process(run_id).model_copy(update={"process_started": "1"})
+
+
+def test_the_document_is_the_one_of_cli_md(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST, NOW - 2 * WEEK)
+    put_promoted(store, SECOND, NOW - WEEK)
+    document = call("status", "loans", "--json").document
+    assert set(document) == {"format", "pipeline", "champion", "hold", "watermark", "last_run", "lock"}
+    assert set(document["champion"]) == {
+        "version",
+        "generation",
+        "promoted_at",
+        "confirmed_at",
+        "age_seconds",
+        "scores",
+    }
+    assert (document["format"], document["pipeline"]) == (1, "loans")
+    assert document["champion"]["version"] == SECOND
+    assert document["champion"]["generation"] == 2
+    assert document["champion"]["promoted_at"] == "2026-11-13T07:00:00Z"
+    assert document["champion"]["scores"] == {"neg_log_loss": -0.41, "roc_auc": 0.713}
+    assert document["watermark"] == "2026-11-13T07:00:00Z"
+    assert (document["last_run"]["run_id"], document["last_run"]["outcome"]) == (SECOND, "promoted")
+    assert document["hold"] is None and document["lock"] is None
+
+
+def test_a_pipeline_that_never_promoted_has_no_champion(store: ObjectStore, call: Call) -> None:
+    put_failed(store, FIRST)
+    document = call("status", "loans", "--json").document
+    assert document["champion"] is None and document["watermark"] is None
+    assert document["last_run"]["error"]["exit_code"] == 65
+    assert "none yet" in call("status", "loans").out
+
+
+def test_the_age_counts_from_the_last_confirmation(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW - 5 * WEEK)
+    put_rejected(store, SECOND, NOW - WEEK)
+    champion = read_overview(store, "loans", NOW).champion
+    assert champion is not None
+    assert champion.promoted_at == NOW - 5 * WEEK
+    assert champion.confirmed_at == NOW - WEEK
+    assert champion.age_seconds(NOW) == WEEK.total_seconds()
+
+
+def test_a_confirmation_of_an_earlier_champion_does_not_count(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW - 5 * WEEK)
+    put_promoted(store, SECOND, NOW - 4 * WEEK)
+    registry.rollback(store, None, who="me", why="bad", now=NOW - WEEK)
+    champion = read_overview(store, "loans", NOW).champion
+    assert champion is not None and champion.move.version == FIRST
+    assert champion.confirmed_at is None
+    assert champion.age_seconds(NOW) == WEEK.total_seconds()
+
+
+def test_a_release_does_not_make_the_champion_younger(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW - 5 * WEEK)
+    put_promoted(store, SECOND, NOW - 4 * WEEK)
+    registry.rollback(store, None, who="me", why="bad", now=NOW - 2 * WEEK)
+    registry.release(store, who="me", why="mended", now=NOW - WEEK)
+    champion = read_overview(store, "loans", NOW).champion
+    assert champion is not None
+    assert champion.promoted_at == NOW - 2 * WEEK
+
+
+def test_a_champion_whose_document_is_gone_is_still_shown(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    store.delete(keys.version(FIRST))
+    assert call("status", "loans", "--json").document["champion"]["scores"] == {}
+    assert "gone or malformed" in call("status", "loans").out
+
+
+def test_a_lost_champion_is_told_with_the_way_to_repair_it(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    store.delete(keys.ref("champion"))
+    called = call("status", "loans")
+    assert called.code == 66
+    assert f"refit rollback loans --to {FIRST}" in called.err
+
+
+# --- what comes next ----------------------------------------------------------
+
+
+def test_next_after_a_failure_is_a_run(store: ObjectStore) -> None:
+    put_promoted(store, FIRST)
+    put_failed(store, SECOND)
+    assert read_overview(store, "loans", LATER).next() == "refit run FILE"
+
+
+def test_next_on_hold_is_release(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST, NOW - 2 * WEEK)
+    put_promoted(store, SECOND, NOW - WEEK)
+    registry.rollback(store, None, who="me", why="late flights are missed", now=NOW)
+    assert read_overview(store, "loans", LATER).next() == "refit release loans --reason '…'"
+    assert call("status", "loans", "--json").document["hold"] == {
+        "since": "2026-11-20T07:00:00Z",
+        "who": "me",
+        "why": "late flights are missed",
+    }
+    assert f"barred     {SECOND}" in call("status", "loans").out
+
+
+def test_next_is_the_scheduled_time_where_the_file_has_one(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    scheduled = FILE + b'schedule: {cron: "0 5 * * 1"}\n'
+    run = run_record(THIRD, file=describe(keys.pipeline_file(THIRD), scheduled))
+    store.put(run.file.key, scheduled)
+    store.create(keys.run_record(THIRD), run.to_json())
+    held_by(store, this_process(THIRD))
+    overview = read_overview(store, "loans", NOW)  # a Friday, 07:00
+    assert overview.due() == "in 2 d"
+    assert overview.next() == f"{THIRD} is running"
+    assert "0 5 * * 1 (Etc/UTC), next in" in call("status", "loans").out
+
+
+def test_a_file_that_this_version_cannot_read_has_no_schedule(store: ObjectStore) -> None:
+    put_promoted(store, FIRST)
+    run = run_record(SECOND, file=describe(keys.pipeline_file(SECOND), b"apiVersion: refit/v9\n"))
+    store.put(run.file.key, b"apiVersion: refit/v9\n")
+    store.create(keys.run_record(SECOND), run.to_json())
+    assert read_overview(store, "loans", LATER).schedule is None
+
+
+# --- runs without an outcome --------------------------------------------------
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["alive", "gone"])
+def test_a_run_without_outcome_goes_on_or_is_dead(store: ObjectStore, call: Call, alive: bool) -> None:
+    put_run(store, run_record(FIRST))
+    held_by(store, this_process(FIRST) if alive else gone(FIRST))
+    document = call("status", "loans", "--json").document
+    assert document["last_run"]["outcome"] == ("running" if alive else "dead")
+    assert (document["lock"] is not None) is alive
+    if alive:
+        assert document["lock"]["run_id"] == FIRST
+        left = datetime.fromisoformat(document["lock"]["expires_at"]) - datetime.now(UTC)
+        assert timedelta(seconds=30) < left <= timedelta(seconds=60)
+
+
+def test_a_lock_that_aged_holds_nothing(store: ObjectStore, call: Call) -> None:
+    put_run(store, run_record(FIRST))
+    elsewhere = Holder(run_id=FIRST, host="another machine", process=1, process_started="1")
+    held_by(store, elsewhere, ttl_seconds=-1)
+    assert call("status", "loans", "--json").document["last_run"]["outcome"] == "dead"
+
+
+# --- all pipelines ------------------------------------------------------------
+
+
+def test_without_a_name_every_pipeline_has_a_line(root: ObjectStore, store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    put_failed(root.under("churn/"), FIRST)
+    called = call("status")
+    lines = called.out.splitlines()
+    assert called.code == 0
+    assert lines[0].split() == ["PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST", "RUN", "NEXT"]
+    assert lines[1].startswith("churn     none yet") and lines[1].endswith("refit run FILE")
+    assert lines[2].startswith(f"loans     {FIRST}") and "neg_log_loss -0.410" in lines[2]
+    document = call("status", "--json").document
+    assert [one["pipeline"] for one in document["pipelines"]] == ["churn", "loans"]
+
+
+def test_one_broken_pipeline_does_not_hide_the_others(root: ObjectStore, store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    root.put("churn/refs/champion.json", b"{}")
+    assert "broken" in call("status").out.splitlines()[1]
+    churn, loans = call("status", "--json").document["pipelines"]
+    assert churn["error"]["class"] == "artifact"
+    assert loans["champion"]["version"] == FIRST
+
+
+def test_an_empty_store_says_how_to_begin(call: Call) -> None:
+    called = call("status")
+    assert (called.code, called.out) == (0, "")
+    assert "refit run FILE" in called.err
+    assert call("status", "--json").document == {"format": 1, "pipelines": []}
+
+
+def test_a_version_promoted_by_hand_is_the_champion(store: ObjectStore) -> None:
+    put_version(store, THIRD, "rejected")
+    registry.promote(store, THIRD, who="me", why="agreed", now=NOW)
+    overview = read_overview(store, "loans", LATER)
+    assert overview.champion is not None and overview.champion.headline() == "neg_log_loss -0.410"
+    assert overview.last_run is None and overview.next() == ""
