@@ -7,11 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from refit.cli.words import plural
 from refit.core.domain import Outcome
 from refit.demo.folder import PIPELINE, Folder
 
+LIMIT: Final = 72
+"""Characters of a command beside which its explanation still fits a line."""
 Line = tuple[str, str]
 """A command, and what it shows or does."""
 
@@ -27,7 +30,8 @@ def program(called: str, path: str | None) -> str:
         return f"{shlex.quote(sys.executable)} -m refit.cli"
     if path is not None and Path(path).resolve() == Path(called).resolve():
         return "refit"
-    return shlex.quote(os.path.relpath(called) if Path(called).is_absolute() else called)
+    beside = os.path.relpath(called)
+    return shlex.quote(str(Path(called).absolute()) if beside.startswith("..") else beside)
 
 
 def this_program() -> str:
@@ -48,7 +52,12 @@ def demo_call(place: Folder, refit: str) -> str:
 def after_weeks(
     place: Folder, refit: str, store: str, last: Outcome, following: datetime | None, predictable: bool
 ) -> list[Line]:
-    """After the weeks: to look around, to settle what waits, to go on."""
+    """After the weeks: to look around, to settle what waits, to go on; after a failure, to see why."""
+    if last.outcome in ("failed", "superseded"):
+        return [
+            (f"{refit} logs {PIPELINE} @latest{store}", "what its steps wrote"),
+            (demo_call(place, refit), "the same week again, and those that follow"),
+        ]
     file, rows = shlex.quote(str(place.file)), shlex.quote(str(place.rows))
     lines = [
         (f"{refit} status{store}", "what is in production"),
@@ -87,7 +96,7 @@ def summary(done: Sequence[Outcome]) -> str:
 
 def columns(lines: Sequence[Line]) -> list[str]:
     """The lines with their second halves below each other where that fits a page, else on a line of their own."""
-    width = max(len(command) for command, _ in lines if len(command) <= 60)
+    width = max((len(command) for command, _ in lines if len(command) <= LIMIT), default=LIMIT)
     shown = []
     for command, does in lines:
         if len(command) <= width:

@@ -31,7 +31,7 @@ def following(last: datetime | None) -> datetime | None:
 
 def row(outcome: Outcome, took_seconds: float) -> str:
     """The table's line for a week, less the word that tells its outcome."""
-    check = telling(outcome)
+    check = against_champion(outcome)
     candidate = champion = gain = "-"
     if check is not None:
         places = decimals(check.candidate or 0.0, check.interval)
@@ -46,11 +46,10 @@ def row(outcome: Outcome, took_seconds: float) -> str:
     )
 
 
-def telling(outcome: Outcome) -> Check | None:
-    """The check that decided: the first that was not accepted, else the first that compares."""
+def against_champion(outcome: Outcome) -> Check | None:
+    """The first check that holds the candidate against what is in production, or against a dummy at first."""
     checks = outcome.verdict.checks if outcome.verdict else ()
-    compared = [check for check in checks if check.baseline is not None]
-    return next((check for check in compared if check.result != "accepted"), compared[0] if compared else None)
+    return next((check for check in checks if check.against in ("champion", "dummy")), None)
 
 
 def reason(outcome: Outcome) -> str:
