@@ -136,11 +136,16 @@ class PartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if error is None:
-            self._write_group()
-            self._end_part()
-        elif self._part is not None:
-            self._part.stream.__exit__(kind, error, trace)
+        try:
+            if error is None:
+                self._write_group()
+                self._end_part()
+        except BaseException as failed:
+            kind, error, trace = type(failed), failed, failed.__traceback__
+            raise
+        finally:
+            if self._part is not None:
+                self._part.stream.__exit__(kind, error, trace)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """The rows will stand behind those before them."""

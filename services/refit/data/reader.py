@@ -18,7 +18,7 @@ from refit.core.domain import Part, Snapshot
 from refit.core.errors import DataError
 from refit.data import split
 from refit.data.hashing import hash_rows
-from refit.data.standing import Fetch, Mask, Standing, instants, microseconds, read_standing
+from refit.data.standing import Fetch, Mask, Standing, instants, microseconds, microseconds_of, read_standing
 
 Side = Literal["train", "holdout", "window"]
 
@@ -176,7 +176,7 @@ class SnapshotReader:
         return split.entity(self.pipeline)[0] if by_hash else ()
 
     def _kept(self, part: Part, batch: pa.RecordBatch, offset: int, side: Side, labelled: bool, span: Span) -> Mask:
-        at = instants(batch.column(self.pipeline.source.cursor)).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        at = microseconds_of(batch.column(self.pipeline.source.cursor))
         kept: Mask = at <= microseconds(span.until)
         if span.after is not None:
             kept &= at > microseconds(span.after)

@@ -45,6 +45,12 @@ def instants(cursor: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return cursor.cast(pa.timestamp("us")).cast(INSTANT) if cursor.type != INSTANT else cursor
 
 
+def microseconds_of(cursor: pa.Array) -> Rows:
+    """The cursor as microseconds since 1970-01-01 UTC, of shape (rows,)."""
+    values: Rows = instants(cursor).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return values
+
+
 @dataclass(frozen=True)
 class Standing:
     """Marks on rows, by key of their part.

@@ -1,6 +1,7 @@
 """The columns of the query's result, as the database sees them before a row is read."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import get_args
 
 from refit.core.config import Pipeline
@@ -65,7 +66,7 @@ def describe(database: Database, statement: str, pipeline: Pipeline) -> list[Sou
     return columns
 
 
-def cursor_type(columns: list[SourceColumn], name: str) -> CursorType:
+def cursor_type(columns: Sequence[SourceColumn], name: str) -> CursorType:
     """PostgreSQL's type of the cursor. Raises UnusableCursor."""
     found = next(column.database_type for column in columns if column.name == name)
     for known in get_args(CursorType):

@@ -1,0 +1,90 @@
+"""What an extract reads: on from the watermark, or the whole window afresh. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from refit.core.config import Pipeline, source_digest
+from refit.core.domain import Batch, Column, RunRecord, Snapshot
+from refit.data import split
+from refit.extract.query import Bounds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read and what it is added to.
+
+    Attributes:
+        bounds: Which rows to read; None: nothing.
+        older: The snapshot's batches that stay; none on a fresh start.
+        fresh_reason: Why the whole window is read; empty when the snapshot goes on.
+        window_start: Rows at or before this cursor are in no part of the snapshot; None: all are.
+        warnings: What changed in the query's result.
+    """
+
+    bounds: Bounds | None
+    older: tuple[Batch, ...]
+    fresh_reason: str
+    refreshed_at: datetime
+    window_start: datetime | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def fresh(self) -> bool:
+        return bool(self.fresh_reason)
+
+
+def plan(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, columns: Sequence[Column]) -> Plan:
+    """The plan of a run that finds `snapshot` (None: there is none) and `columns` in the query's result."""
+    until = split.window_end(pipeline, run.as_of)
+    start = split.window_start(pipeline, run.as_of)
+    changes = column_changes(snapshot.columns, columns) if snapshot else ()
+    reason = _fresh_reason(pipeline, run, snapshot, changes)
+    if reason or snapshot is None:
+        whole = Bounds(start, until, without_cursor=True)
+        return Plan(whole, (), reason, run.as_of, start, changes)
+    bounds = _continued(pipeline, run, snapshot, start, until)
+    return Plan(bounds, snapshot.batches, "", snapshot.refreshed_at, snapshot.window_start, changes)
+
+
+def column_changes(before: Sequence[Column], now: Sequence[Column]) -> tuple[str, ...]:
+    """Sentences on columns that came, went or changed their type."""
+    was, is_ = {column.name: column for column in before}, {column.name: column for column in now}
+    came = [
+        f'column "{name}" is new in the query\'s result ({is_[name].database_type})' for name in is_ if name not in was
+    ]
+    went = [f'column "{name}" is gone from the query\'s result' for name in was if name not in is_]
+    changed = [
+        f'column "{name}" was {was[name].database_type} and is now {is_[name].database_type}'
+        for name in is_
+        if name in was and (was[name].database_type, was[name].type) != (is_[name].database_type, is_[name].type)
+    ]
+    return tuple(came + went + changed)
+
+
+def _fresh_reason(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, changes: Sequence[str]) -> str:
+    if snapshot is None or snapshot.watermark is None:
+        return "the first extract"
+    if run.full_refresh:
+        return "--full-refresh"
+    if snapshot.source_digest != source_digest(pipeline):
+        return "query, key, cursor or columns of the file changed"
+    if changes:
+        return "the columns of the query's result changed"
+    start = split.window_start(pipeline, run.as_of)
+    if snapshot.window_start is not None and (start is None or start < snapshot.window_start):
+        return "the window is longer"
+    every = pipeline.source.full_refresh
+    if every is not None and run.as_of > snapshot.watermark and run.as_of - snapshot.refreshed_at >= every:
+        return f"source.full_refresh is due: the last was as of {snapshot.refreshed_at:%Y-%m-%d}"
+    return ""
+
+
+def _continued(
+    pipeline: Pipeline, run: RunRecord, snapshot: Snapshot, start: datetime | None, until: datetime
+) -> Bounds | None:
+    if snapshot.watermark is None or run.as_of <= snapshot.watermark:
+        return None
+    after = snapshot.watermark - pipeline.source.overlap
+    after = max(after, start) if start is not None else after
+    return Bounds(after, until) if after < until else None

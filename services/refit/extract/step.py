@@ -1,0 +1,201 @@
+"""The step extract: new rows become parts, and parts a snapshot."""
+
+from datetime import datetime
+from typing import Final
+
+from refit.core import keys, logs
+from refit.core.config import source_digest
+from refit.core.context import Context, read_manifest
+from refit.core.domain import Batch, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
+from refit.core.errors import ArtifactError, DataError
+from refit.core.refs import move_ref, new_token, read_ref
+from refit.core.step import Step
+from refit.core.store import Conflict, ObjectStore
+from refit.data.parts import ParquetStream
+from refit.data.reader import SnapshotReader
+from refit.data.search import Search
+from refit.data.split import window_end, window_start
+from refit.data.standing import UPDATES_SCHEMA
+from refit.data.updates import Counts, find_updates
+from refit.extract import volume
+from refit.extract.database import open_database, read_dsn
+from refit.extract.describe import describe
+from refit.extract.plan import Plan, plan
+from refit.extract.read import RowsRead, read_rows
+from refit.extract.statement import statement
+
+
+class SnapshotGone(ArtifactError):
+    """refs/snapshot.json names a snapshot that is not there."""
+
+    def __init__(self, what: str, run_id: str) -> None:
+        super().__init__(
+            f"the snapshot of run {run_id} goes on no more: {what} is missing",
+            next="restore it from the bucket's versions, or read all anew: refit run FILE --full-refresh",
+        )
+
+
+class EmptySource(DataError):
+    """There is nothing to train on: the whole window holds no row."""
+
+    def __init__(self, context: Context) -> None:
+        start, end = window_start(context.pipeline, context.run.as_of), window_end(context.pipeline, context.run.as_of)
+        after = f"after {start:%Y-%m-%d %H:%M} and " if start else ""
+        super().__init__(
+            f"the query gives no usable row in the whole window: none with {context.pipeline.source.cursor} "
+            f"{after}up to {end:%Y-%m-%d %H:%M} UTC",
+            next="check the query, source.cursor, source.lag, window.length and the run's --as-of",
+        )
+
+
+def extract(context: Context) -> ExtractManifest:
+    """The rows that are new since the watermark stand in parts, or the run is skipped for want of them.
+
+    Raises:
+        ConfigError: the connection string, the query or the contract is wrong.
+        DataError: the rows or columns break the contract, or the window is empty.
+        ArtifactError: the snapshot that goes on is gone or altered.
+        DependencyError, AccessError: the database or the store.
+    """
+    ref = read_ref(context.store, "snapshot", SnapshotRef)
+    before = _snapshot(context.store, ref[0].run_id) if ref else None
+    name = f"refit/{context.pipeline.name}/{context.run.run_id}"
+    query = statement(context.pipeline.source.query)
+    with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
+        columns = describe(database, query, context.pipeline)
+        todo = plan(context.pipeline, context.run, before, [column.column for column in columns])
+        _older_objects(context, todo)
+        rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
+    counts, batch = _batch(context, todo, rows) if rows and rows.read else (Counts(), None)
+    snapshot = Snapshot(
+        batches=(*todo.older, batch) if batch else todo.older,
+        watermark=_watermark(todo, rows, before),
+        source_digest=source_digest(context.pipeline),
+        refreshed_at=todo.refreshed_at,
+        window_start=todo.window_start,
+        columns=tuple(column.column for column in columns),
+    )
+    warnings = [*todo.warnings, *volume.warnings(context.pipeline, todo, rows.read if rows else 0)]
+    new_since, skipped = volume.since_verdict(context, snapshot)
+    counted = _count(context, rows, counts, snapshot)
+    if not skipped and not counted.snapshot:
+        raise EmptySource(context)
+    context.report(_summary(counted, skipped))
+    return context.manifest(
+        ExtractManifest,
+        rows=counted,
+        skipped=skipped,
+        fresh=todo.fresh,
+        fresh_reason=todo.fresh_reason,
+        new_since_verdict=new_since,
+        doubled=counts.doubled,
+        replaced=counts.replaced,
+        quarantine_reasons=dict(rows.reasons.most_common()) if rows else {},
+        warnings=tuple(warnings),
+        snapshot=None if skipped else snapshot,
+        snapshot_generation=ref[0].generation if ref else 0,
+        profile=rows.profile if rows and not skipped else None,
+    )
+
+
+def settle(store: ObjectStore, manifest: Manifest) -> None:
+    """refs/snapshot.json names this run's snapshot, if it read rows and no other run came between. Repeatable."""
+    if not isinstance(manifest, ExtractManifest):
+        raise TypeError(f"{type(manifest).__name__} is no manifest of extract")
+    snapshot = manifest.snapshot
+    if snapshot is None or not snapshot.batches or snapshot.batches[-1].run_id != manifest.run_id:
+        return
+    found = read_ref(store, "snapshot", SnapshotRef)
+    last = found[0] if found else None
+    if last and (last.run_id == manifest.run_id or last.generation != manifest.snapshot_generation):
+        return
+    as_of = snapshot.batches[-1].as_of
+    if last and last.watermark is not None and as_of <= last.watermark:
+        return
+    ref = SnapshotRef(
+        token=new_token(),
+        generation=manifest.snapshot_generation + 1,
+        run_id=manifest.run_id,
+        watermark=snapshot.watermark,
+        source_digest=snapshot.source_digest,
+        refreshed_at=snapshot.refreshed_at,
+    )
+    try:
+        move_ref(store, "snapshot", ref, found[1] if found else None)
+    except Conflict:
+        logs.logger().warning("another run moved the snapshot first; this one goes on with its own")
+
+
+def _snapshot(store: ObjectStore, run_id: str) -> Snapshot:
+    """The snapshot that goes on, all its objects there. Raises SnapshotGone."""
+    manifest = read_manifest(store, run_id, "extract", ExtractManifest)
+    if manifest is None or manifest.snapshot is None:
+        raise SnapshotGone(f"its manifest {keys.manifest(run_id, 'extract')}", run_id)
+    return manifest.snapshot
+
+
+def _older_objects(context: Context, todo: Plan) -> None:
+    """Every object that the run builds on is there. Raises SnapshotGone."""
+    for batch in todo.older:
+        for artifact in (*(part.artifact for part in batch.parts if _in_window(context, part)), batch.updates):
+            if artifact is not None and not context.store.exists(artifact.key):
+                raise SnapshotGone(artifact.key, batch.run_id)
+
+
+def _in_window(context: Context, part: Part) -> bool:
+    start = window_start(context.pipeline, context.run.as_of)
+    return start is None or part.cursor_max > start
+
+
+def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]:
+    """What was read now as a batch, its updates found and written."""
+    source = context.pipeline.source
+    search = Search(
+        key=source.key,
+        cursor=source.cursor,
+        older=todo.older,
+        written=rows.parts,
+        fetch=context.fetch,
+        in_window=lambda part: _in_window(context, part),
+    )
+    updates = ["old_part", "new_part"]  # few distinct values
+    counts, stream = find_updates(
+        search, rows.log, lambda: ParquetStream(context.data_writer, "updates.parquet", UPDATES_SCHEMA, updates)
+    )
+    batch = Batch(
+        run_id=context.run.run_id,
+        as_of=context.run.as_of,
+        read=rows.read,
+        new=counts.new,
+        parts=tuple(rows.parts),
+        updates=stream.artifact if stream else None,
+        quarantine=rows.quarantine,
+    )
+    return counts, batch
+
+
+def _watermark(todo: Plan, rows: RowsRead | None, before: Snapshot | None) -> datetime | None:
+    """The highest cursor read so far; a fresh start forgets what was read before."""
+    seen = [rows.newest if rows else None, before.watermark if before and not todo.fresh else None]
+    return max((at for at in seen if at is not None), default=None)
+
+
+def _count(context: Context, rows: RowsRead | None, counts: Counts, snapshot: Snapshot) -> Rows:
+    reader = SnapshotReader(snapshot, context.pipeline, context.run.as_of, context.fetch)
+    standing = reader.count("window", labelled=False)
+    return Rows(
+        read=rows.read if rows else 0,
+        new=counts.new,
+        quarantined=rows.quarantined if rows else 0,
+        snapshot=standing,
+        unlabelled=standing - reader.count("window", labelled=True),
+    )
+
+
+def _summary(rows: Rows, skipped: bool) -> str:
+    bad = f" ({rows.quarantined:,} quarantined)" if rows.quarantined else ""
+    tail = ", too few to go on" if skipped else ""
+    return f"{rows.new:,} new rows{bad}, {rows.snapshot:,} in the window{tail}"
+
+
+STEP: Final = Step(name="extract", run=extract, kind=ExtractManifest, settle=settle)
