@@ -81,10 +81,10 @@ def judge(
         UnknownScore, UnusableScore: a line's score cannot be computed for this task (ConfigError, 64).
         ValueError: neither champion nor dummy was given.
     """
+    sample, order = arrange(rows, settings.block)
     baseline, against = (champion, "champion") if champion is not None else (dummy, "dummy")
     if baseline is None:
         raise ValueError("judge needs a champion or a dummy")
-    sample, order = arrange(rows, settings.block)
     models = {"candidate": candidate, against: baseline}
     gave_way = champion is not None and anchor is not None and anchor.take(order).not_finite() > 0
     if champion is not None and anchor is not None and not gave_way:

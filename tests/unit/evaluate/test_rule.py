@@ -346,8 +346,12 @@ def test_a_score_that_is_no_number_never_promotes(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_empty_evaluation_set_is_a_data_error() -> None:
+    nothing = WORLD.take(np.array([], dtype=int))
+    with pytest.raises(NoCleanRows) as caught:
+        decide(nothing)
+    assert caught.value.exit_code == 65
     with pytest.raises(NoCleanRows):
-        decide(WORLD.take(np.array([], dtype=int)))
+        decide(nothing, champion=None)
 
 
 @pytest.mark.parametrize(
