@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from refit.cli.session import session
-from refit.core import logs
 from refit.core.config import Pipeline
 from refit.core.errors import AccessError, ConfigError
 from refit.core.runs import run_ids
@@ -70,7 +69,6 @@ def open_root(store: str | None) -> ObjectStore:
     Raises:
         ConfigError: another kind of address.
     """
-    logs.configure()
     return open_store(store or default_url(os.environ, Path.cwd()))
 
 

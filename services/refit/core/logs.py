@@ -2,6 +2,9 @@
 
 The credentials of the environment are replaced wherever they appear, and so is the password of anything that
 looks like a connection string.
+
+structlog is imported when something is logged: half of its cost is its drawing on terminals, and `refit status` logs
+nothing.
 """
 
 import os
@@ -9,10 +12,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
 Mode = Literal["console", "json"]
 
@@ -52,7 +56,7 @@ def _from_file(path: str) -> str:
         return ""
 
 
-def _redacted(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _redacted(_logger: Any, _method: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
     return {name: redact(value)[:LINE_LIMIT] if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -62,6 +66,8 @@ def configure(mode: str | None = None, **context: str) -> None:
     Args:
         mode: `console` or `json`; default REFIT_LOG, else by whether stderr is a terminal.
     """
+    import structlog
+
     chosen = mode or os.environ.get("REFIT_LOG") or ("console" if sys.stderr.isatty() else "json")
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(
@@ -88,5 +94,9 @@ def configure(mode: str | None = None, **context: str) -> None:
 
 
 def logger() -> Any:
-    """The logger of this process."""
+    """The logger of this process; on stderr also where nobody called `configure`."""
+    import structlog
+
+    if not structlog.is_configured():
+        configure()
     return structlog.get_logger()
