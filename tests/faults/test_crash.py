@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from refit.core import registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, ExtractManifest, TrainManifest
+from refit.core.probe import probe
 from refit.core.store import ObjectStore, open_store
+from refit.demo.postgres import on_database
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Job, run
+from tests.fixtures.postgres import execute
 
 FIRST, SECOND = loans.at(42), loans.at(63)
 SHARDS = 4
@@ -31,9 +35,15 @@ def pipeline_store(folder: Path) -> ObjectStore:
     return open_store(f"file://{folder}").under("loans/")
 
 
-def job(world_or_dsn: str, folder: Path, at: object, name: str, kill_at: int | None = None) -> Job:
+def copy(before: Path, folder: Path) -> None:
+    """The store stands in `folder`, and is known to honour conditions: the probe's races have tests of their own."""
+    shutil.copytree(before, folder)
+    probe(open_store(f"file://{folder}"), now=datetime.now(UTC))
+
+
+def job(dsn: str, folder: Path, at: datetime, name: str, kill_at: int | None = None) -> Job:
     passed = folder.parent / f"{folder.name}-{name}"
-    return Job(f"file://{folder}", world_or_dsn, loans.FILE, at, passed, kill_at)  # type: ignore[arg-type]
+    return Job(f"file://{folder}", dsn, loans.FILE, at, passed, kill_at)
 
 
 def champion_facts(store: ObjectStore) -> dict[str, object]:
@@ -59,16 +69,13 @@ def champion_facts(store: ObjectStore) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def world(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> World:
-    from refit.demo.postgres import on_database
-    from tests.fixtures.postgres import execute
-
     execute(postgres, "CREATE DATABASE crash")
     dsn = on_database(postgres, "crash")
     loans.load(dsn)
     before = tmp_path_factory.mktemp("crash") / "before"
     assert run(job(dsn, before, FIRST, "first")) == 0
     whole = before.parent / "whole"
-    shutil.copytree(before, whole)
+    copy(before, whole)
     second = job(dsn, whole, SECOND, "second")
     assert run(second) == 0
     store = pipeline_store(whole)
@@ -83,7 +90,7 @@ def test_a_run_killed_at_any_effect_is_made_good_by_the_next(world: World, tmp_p
     assert len(world.passed) > 60
     for number in range(shard, len(world.passed), SHARDS):
         folder = tmp_path / str(number)
-        shutil.copytree(world.before, folder)
+        copy(world.before, folder)
         told = f"killed {world.passed[number]} (effect {number})"
         run(job(world.dsn, folder, SECOND, "killed", number))
         assert run(job(world.dsn, folder, SECOND, "next")) == 0, told
@@ -99,5 +106,5 @@ def test_the_effects_of_a_run_are_those_that_the_design_names(world: World) -> N
         assert expected in text
     for expected in ("refs/lock.json", "refs/snapshot.json", "refs/champion.json", "refs/verdict.json"):
         assert expected in text
-    for expected in ("versions/", "history/2.json", "part-", "model.skops", "report.html", "COPY"):
+    for expected in ("versions/", "history/2.json", "part-", "model.skops", "report.html", "copy"):
         assert expected in text

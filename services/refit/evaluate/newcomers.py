@@ -12,9 +12,8 @@ from refit.data.reader import RowBatch, SnapshotReader
 from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.shift import ExtractRows
-from refit.ml.frame import to_frame
+from refit.ml.frame import to_frame, to_target
 from refit.ml.scores import collect
-from refit.ml.target import to_target
 
 
 def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRows]:

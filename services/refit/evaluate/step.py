@@ -38,8 +38,8 @@ from refit.evaluate.report import Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, judge
 from refit.evaluate.shift import check_shift, reference
+from refit.ml.frame import to_target
 from refit.ml.scores import Responses, collect, values
-from refit.ml.target import to_target
 
 DUMMY: Final = "dummy"
 
