@@ -117,6 +117,7 @@ def fit(steps: Steps, X: pd.DataFrame, y: Array, model: Model) -> tuple[str, ...
     with warnings.catch_warnings(record=True) as caught, _mapped(model, steps[-1], y):
         warnings.simplefilter("always")
         steps.fit(X, y, **weights)
+        steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here
     said = [f"{w.category.__name__}: {_first_line(w.message)}" for w in caught]
     return tuple(dict.fromkeys(said))[:MAX_WARNINGS]
 
@@ -184,11 +185,10 @@ def _check_task(estimator: Any, model: Model, task: str) -> None:
 
 
 def _check_params(estimator: Any, model: Model) -> None:
-    validate = getattr(estimator, "_validate_params", None)  # scikit-learn's own estimators have it
-    if validate is None:
+    if not hasattr(estimator, "_parameter_constraints"):  # scikit-learn's own estimators have them
         return
     try:
-        validate()
+        estimator._validate_params()
     except ValueError as error:
         raise BadParameter(f"model.params: {_first_line(error)}") from error
 

@@ -1,0 +1,123 @@
+"""The rows that a model is fitted on: read from the snapshot, checked, cleared of outliers where the file says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from refit.core.config import FeatureBlock, Pipeline
+from refit.core.errors import DataError
+from refit.data.reader import SnapshotReader
+from refit.ml import outliers
+from refit.ml.frame import Array, BadTarget, drain, to_target
+
+
+class NoTrainingRows(DataError):
+    """Nothing is left to train on."""
+
+    def __init__(self, why: str, next: str) -> None:
+        super().__init__(f"there is no row to train on: {why}", next=next)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """What is fitted on.
+
+    Attributes:
+        X: Raw features, as the model takes them.
+        y: The target, shape (rows,).
+        first, last: Cursors of the oldest and the newest row.
+        notes: What was done to the rows, in words.
+    """
+
+    X: pd.DataFrame
+    y: Array
+    first: datetime
+    last: datetime
+    notes: tuple[str, ...] = ()
+
+
+def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
+    """All labelled training rows of the snapshot.
+
+    Raises:
+        NoTrainingRows: there is none.
+        BadTarget: the target does not suit the task.
+    """
+    pipeline = reader.pipeline
+    target, cursor = pipeline.target, pipeline.source.cursor
+    wanted = list(dict.fromkeys([*columns, target, cursor]))
+    batches = [batch.table for batch in reader.rows(wanted, "train")]
+    if not batches:
+        raise NoTrainingRows(*_why_none(reader))
+    y = to_target(_column(batches, target), pipeline.task, target)
+    span = pc.min_max(_column(batches, cursor))
+    return TrainingRows(drain(batches, columns), y, span["min"].as_py(), span["max"].as_py())
+
+
+def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
+    """The rows less those that `outliers: drop_3sigma` drops."""
+    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
+    if block is None or block.outliers != "drop_3sigma":
+        return rows
+    kept = outliers.inside(rows.X[list(block.columns)].to_numpy())
+    dropped = int((~kept).sum())
+    note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
+    return TrainingRows(
+        rows.X[kept].reset_index(drop=True), rows.y[kept], rows.first, rows.last, (note,) if dropped else ()
+    )
+
+
+def check_classes(y: Array, task: str, column: str) -> None:
+    """The training rows have the classes that the task needs.
+
+    Raises:
+        BadTarget: one class only, or more than two for a binary task.
+    """
+    if task == "regression":
+        return
+    classes = np.unique(y).tolist()
+    if len(classes) < 2:
+        raise BadTarget(
+            column,
+            task,
+            f"all {len(y):,} training rows have the class {classes[0]!r}",
+            next="look at the query and the window: a classifier needs rows of two classes",
+        )
+    if task == "binary" and len(classes) > 2:
+        shown = ", ".join(repr(label) for label in classes[:10]) + (", …" if len(classes) > 10 else "")
+        raise BadTarget(
+            column,
+            task,
+            f"it has {len(classes):,} classes: {shown}",
+            next="bring it down to two in the query; for a quantity use task: regression",
+        )
+
+
+def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:
+    """A warning per column that has no value in any training row."""
+    return tuple(f'"{name}" has no value in any training row' for name in X.columns if X[name].isna().all())
+
+
+def _column(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
+    return pa.chunked_array([batch.column(name) for batch in batches])
+
+
+def _why_none(reader: SnapshotReader) -> tuple[str, str]:
+    target, cut = reader.pipeline.target, reader.cut
+    unlabelled = reader.count("train", labelled=False)
+    if unlabelled:
+        return (
+            f"{target} is NULL in all {unlabelled:,} of them",
+            "set source.lag if labels come later",
+        )
+    if cut is None:
+        return "the window has none", "look at the query and the window"
+    return (
+        f"the window has none up to {cut:%Y-%m-%d %H:%M} UTC, where the holdout begins",
+        "make split.holdout shorter, or wait for more rows",
+    )

@@ -1,0 +1,86 @@
+"""train: one model is fitted on the training rows of the snapshot, saved, and read back before it counts."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from refit.core.context import Context
+from refit.core.domain import ExtractManifest, TrainManifest
+from refit.core.step import Step
+from refit.data.reader import SnapshotReader
+from refit.ml import estimator, features
+from refit.ml.persist import CannotSave, dump, load, types_beyond
+from refit.ml.trust import CLOSED, package_of
+from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, without_outliers
+
+PROOF_ROWS: Final = 200
+
+
+def train(context: Context) -> TrainManifest:
+    """A fitted model stands in the store.
+
+    Raises:
+        NoTrainingRows, BadTarget, UnfitRows, FeatureGone and their kin: the rows do not allow it (DataError).
+        UnknownEstimator, BadParameter, CannotSave: the file does not allow it (ConfigError).
+        ArtifactError: a part of the snapshot is gone or altered.
+    """
+    pipeline, extract = context.pipeline, context.manifest_of("extract", ExtractManifest)
+    if extract.snapshot is None:
+        raise NoTrainingRows("the run was skipped", "run again when there are new rows")
+    reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
+    chosen = features.plan(pipeline, extract.snapshot.columns)
+    steps = estimator.build(pipeline, extract.snapshot.columns)
+    rows = without_outliers(pipeline, read(reader, chosen.columns))
+    check_classes(rows.y, pipeline.task, pipeline.target)
+    context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,} rows")
+    warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model)
+    body = dump(steps)
+    trusted = trusted_types(body, pipeline.model.estimator)
+    prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
+    return context.manifest(
+        TrainManifest,
+        model=context.write("model.skops", body),
+        rows=len(rows.y),
+        trained_from=rows.first,
+        trained_until=reader.cut or rows.last,
+        estimator=pipeline.model.estimator,
+        params=pipeline.model.params,
+        seed=pipeline.model.seed,
+        task=pipeline.task,
+        target=pipeline.target,
+        classes=tuple(np.asarray(getattr(steps[-1], "classes_", ())).tolist()),
+        columns=chosen.columns,
+        trusted=trusted,
+        warnings=(*chosen.warnings, *empty_columns(rows.X), *rows.notes, *warnings),
+    )
+
+
+def trusted_types(body: bytes, estimator_name: str) -> tuple[str, ...]:
+    """Types beyond the built-in list that the loader has to build, all of the estimator's own package.
+
+    Raises:
+        CannotSave: the model holds types of other packages.
+    """
+    beyond, own = types_beyond(body), package_of(estimator_name)
+    foreign = [name for name in beyond if package_of(name) in CLOSED or package_of(name) != own]
+    if foreign:
+        raise CannotSave(f"it holds {', '.join(foreign[:5])}, which the loader does not build")
+    return beyond
+
+
+def prove(body: bytes, trusted: Sequence[str], steps: Any, X: pd.DataFrame) -> None:
+    """The saved model, read back, says of a few rows what the fitted one says.
+
+    Raises:
+        CannotSave: it does not.
+    """
+    said, before = np.asarray(load(body, trusted).predict(X)), np.asarray(steps.predict(X))
+    # Sums may run in another order over an array that was read back: the last digits differ.
+    same = np.allclose(said, before, rtol=1e-9, equal_nan=True) if said.dtype.kind == "f" else (said == before).all()
+    if not same:
+        raise CannotSave("read back, it predicts something else")
+
+
+STEP: Final = Step("train", train, TrainManifest)
