@@ -44,8 +44,9 @@ class InvalidFile(ConfigError):
         self.faults = tuple(found[:SHOWN_FAULTS])
         self.lines = tuple(f"{source}:{fault}" for fault in self.faults)
         if len(found) > SHOWN_FAULTS:
-            self.lines += (f"{source}: and {len(found) - SHOWN_FAULTS} more faults",)
-        count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+            self.lines += (f"{source}: and more",)
+        more = "more than " if len(found) > SHOWN_FAULTS else ""
+        count = f"{more}{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
         super().__init__("\n".join([f"{source} has {count}", *self.lines]), next=f"refit check {source}")
 
 
@@ -56,8 +57,10 @@ def fault_at(document: Document, path: Path, message: str, *, of_key: bool = Fal
 
 def model_faults(error: ValidationError, document: Document, root: type[BaseModel]) -> Iterator[Fault]:
     """What a model found wrong with the document, in the file's own words and places."""
-    for found in error.errors(include_url=False)[: SHOWN_FAULTS * 10]:
+    for found in error.errors(include_url=False)[: 2 * SHOWN_FAULTS]:  # what is more is not told
         path = _path(found["loc"], document.value)
+        if found["type"] == "too_short" and found["input"]:  # all its items have faults of their own
+            continue
         if found["type"] == BROKEN:
             for below, message in found["ctx"]["faults"]:
                 yield fault_at(document, (*path, *below), message)

@@ -165,7 +165,7 @@ def _not_blank(value: str) -> str:
 
 def _list(value: object) -> object:
     if isinstance(value, str):
-        raise ValueError(f"must be a list: [{value[:40]}]")
+        raise ValueError(f"must be a list: [{value}]" if value.isidentifier() and len(value) < 40 else "must be a list")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -221,7 +221,7 @@ def _regular_expression(value: str) -> str:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError(f"is no regular expression: {str(error)[:200]}") from error
     return value
 
 

@@ -52,7 +52,8 @@ class Fault:
 
     def __str__(self) -> str:
         words = f"{self.path}: {self.message}" if self.path else self.message
-        return f"{self.place.line}:{self.place.column}: {words}"
+        one_line = words if words.isprintable() else words.encode("unicode_escape").decode()
+        return f"{self.place.line}:{self.place.column}: {one_line}"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
 def _syntax(error: yaml.MarkedYAMLError) -> str:
     problem, context = error.problem or "", error.context or ""
     words = f"is not valid YAML: {problem}" + (f" {context}" if context else "")
+    if error.context_mark and error.problem_mark and error.context_mark.line != error.problem_mark.line:
+        words += f" that begins in line {error.context_mark.line + 1}"
     if "alias" in context or "anchor" in context:
         return f"{words}; quote a text that starts with * or &"
     if "cannot start any token" in problem:
@@ -208,7 +211,9 @@ class _Reading:
             self.values.setdefault(path, place)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise _Unreadable(place, f"the alias *{event.anchor} names nothing complete above it", path_text(path))
+                raise _Unreadable(
+                    place, f"the alias *{str(event.anchor)[:40]} names nothing complete above it", path_text(path)
+                )
             value, weight = self.anchors[event.anchor]
             self._weigh(weight, place)
             self._finish(value, weight, None, place)
@@ -318,6 +323,11 @@ def _resolved(text: str) -> Any:
 
 
 def _checked(text: str) -> str:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a character that no text may hold (NUL or a lone surrogate)")
-    return text
+    """The text, with the pairs of escapes that JSON writes for one character joined."""
+    try:
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ValueError("holds half a character (a lone surrogate)") from error
+    if "\0" in whole:
+        raise ValueError("holds the character NUL, which no text of PostgreSQL may hold")
+    return whole
