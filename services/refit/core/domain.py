@@ -113,7 +113,6 @@ class StepSummary(Value):
     seconds: float = 0.0
     attempts: int = 0
     max_rss_bytes: int = 0
-    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class Rows(Value):
