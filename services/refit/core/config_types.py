@@ -6,6 +6,7 @@ what steps use: a duration is a timedelta, a list a tuple.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -170,8 +171,7 @@ def _list(value: object) -> object:
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    doubled = sorted({value for value in values if values.count(value) > 1})
-    if doubled:
+    if doubled := [value for value, count in Counter(values).items() if count > 1]:
         raise ValueError(f"names {', '.join(doubled[:5])} twice")
     return values
 
