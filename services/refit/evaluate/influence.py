@@ -93,6 +93,8 @@ def jackknife(name: str, sample: Sample, responses: Responses, scorer: scores.Sc
     value = scores.value(name, responses, sample.y, sample.weights, scorer=scorer)
 
     def leave_out(partition: Partition) -> Floats:
+        if not np.isfinite(value):
+            return np.full(partition.count, np.nan)
         codes = np.arange(len(sample)) if partition.codes is None else partition.codes
         without = [
             scores.value(name, responses, sample.y, sample.weights, rows=np.flatnonzero(codes != group), scorer=scorer)

@@ -144,7 +144,7 @@ def test_any_other_scorer_goes_through_the_jackknife(name: str) -> None:
     assert spread(found).se > 0
 
 
-@pytest.mark.parametrize("name", ["roc_auc", "neg_log_loss", "f1"])
+@pytest.mark.parametrize("name", ["roc_auc", "f1"])
 def test_the_jackknife_agrees_with_the_closed_form(name: str) -> None:
     world = binary(3000)
     sample, better, worse = world.sample()

@@ -317,7 +317,7 @@ def test_one_class_is_too_little_data_for_a_ranking(score: str, line: Line) -> N
     assert found.scores["candidate"] == {score: None}
 
 
-@pytest.mark.parametrize("score", ["neg_log_loss", "accuracy", "f1_macro"])
+@pytest.mark.parametrize("score", ["neg_log_loss", "accuracy", "f1"])
 def test_other_scores_are_judged_on_one_class_too(score: str) -> None:
     world = WORLD.with_rows(y=np.zeros(2000, dtype=int))
     assert only(decide(world, GateLine(score, "min_gain", 0.0))).interval is not None
@@ -400,17 +400,26 @@ def test_rows_that_share_an_entity_widen_the_interval() -> None:
     assert as_entities.effective_rows == pytest.approx((as_rows.effective_rows or 0) / 2)
 
 
-@pytest.mark.parametrize("score", ["neg_log_loss", "roc_auc", "f1", "average_precision", "f1_macro"])
-@pytest.mark.parametrize("owned", [False, True], ids=["rows", "entities"])
+@pytest.mark.parametrize(
+    ("score", "owned"),
+    [
+        ("neg_log_loss", False),
+        ("roc_auc", False),
+        ("roc_auc", True),
+        ("f1", True),
+        ("average_precision", True),
+        ("f1_macro", True),
+    ],
+)
 def test_the_same_rows_in_any_order_give_the_same_bytes(score: str, owned: bool) -> None:
     rng = np.random.default_rng(5)
     world = binary(400).with_rows(weights=rng.uniform(0.5, 2.0, 400))
     if owned:
-        world = world.with_rows(entities=world.rows.keys[rng.integers(0, 150, 400)])
+        world = world.with_rows(entities=world.rows.keys[rng.integers(0, 60, 400)])
     lines = (GateLine(score, "max_loss", 0.01), GateLine(score, "min", 0.1))
 
     def body(of: Binary) -> str:
-        found = decide(of, *lines, anchor=of.worse, champion=of.worse)
+        found = decide(of, *lines)
         return found.verdict.model_dump_json() + repr(found.scores)
 
     assert body(world.take(rng.permutation(400))) == body(world)
