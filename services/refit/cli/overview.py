@@ -8,7 +8,8 @@ from refit.cli.past import Held, PastRun, read_lock, read_past
 from refit.cli.runs import iso, summary
 from refit.cli.words import age, figure
 from refit.core import artifacts
-from refit.core.config import Schedule, parse_pipeline
+from refit.core.config import parse_pipeline
+from refit.core.config_sections import Schedule
 from refit.core.cron import next_time
 from refit.core.domain import Move, SnapshotRef, VerdictRef, Version
 from refit.core.errors import RefitError

@@ -1,57 +1,52 @@
 """The pipeline file: one typed, frozen model, parsed once at the edge.
 
-`parse_pipeline` is the only way in. It reads YAML 1.2 (yaml_file.py), checks each section by the models below,
+`parse_pipeline` is the only way in. It reads YAML 1.2 (yaml_file.py), checks each section by its model,
 then what spans sections (config_rules.py), and reports every fault at once (config_faults.py). Field names are the
 file's own; the docstring under a field is its reference and its description in the JSON schema.
 
-To add a key: a field here with a default and a docstring, a rule in config_rules.py if it depends on other
-sections, and its row in the tests.
+To add a key: a field here or in config_sections.py with a default and a docstring, a rule in config_rules.py if it
+depends on other sections, and its row in the tests.
 """
 
 import hashlib
 import json
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic.config import JsonDict
 
 from refit.core.config_faults import InvalidFile, fault_at, model_faults
-from refit.core.config_rules import Sections, block_rules, broken_rules, contract_rules, gate_rules
+from refit.core.config_rules import Sections, broken_rules, gate_rules
+from refit.core.config_sections import (
+    AutoFeatures,
+    ColumnContract,
+    Features,
+    OnBadRow,
+    Schedule,
+    Section,
+    Source,
+    Split,
+    TimeSplit,
+    Window,
+)
 from refit.core.config_types import (
-    Bound,
     ClassWeight,
     ColumnName,
     Columns,
-    Cron,
-    Duration,
-    DurationOrNever,
     Estimator,
-    Fraction,
-    Function,
-    Holdout,
     ListAsTuple,
     NumberOrNone,
     PipelineName,
     PositiveDuration,
-    RegularExpression,
-    Scalar,
     Scores,
     Text,
-    Timeout,
-    Zone,
     not_built,
     not_built_choice,
     refuse,
@@ -61,256 +56,7 @@ from refit.core.yaml_file import Fault, Place, read_yaml
 API_VERSION: Final = "refit/v1"
 
 Task = Literal["binary", "multiclass", "regression"]
-ColumnType = Literal["string", "integer", "float", "decimal", "bool", "timestamp", "date"]
 LineName = Literal["min", "max", "min_gain", "max_loss"]
-
-
-LENGTH_IF_ROLLING: Final[JsonDict] = {
-    "if": {"required": ["kind"], "properties": {"kind": {"const": "rolling"}}},
-    "then": {"required": ["length"], "properties": {"length": {"type": "string"}}},
-    "else": {"properties": {"length": {"type": "null"}}},
-}
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and strict about keys and types."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-# --- where rows come from -----------------------------------------------------
-
-
-class Schedule(Section):
-    """When the pipeline runs by itself; without it, it runs by hand."""
-
-    cron: Cron
-    """Minute, hour, day of the month, month, day of the week (0 is Sunday)."""
-    timezone: Zone = "Etc/UTC"
-    """IANA zone in which the cron line is read."""
-
-
-class Source(Section):
-    """The query that rows come from, and how it is read."""
-
-    kind: Literal["postgres"] = "postgres"
-    """The connection string comes from REFIT_SOURCE_DSN or REFIT_SOURCE_DSN_FILE, never from this file."""
-    query: Text
-    """A SELECT without bounds on the cursor; refit adds them."""
-    key: Columns
-    """Columns that identify one row; of rows with equal keys the one with the newest cursor wins."""
-    cursor: ColumnName
-    """Column by which rows are new: timestamptz, timestamp (read as UTC) or date."""
-    overlap: Duration = timedelta(0)
-    """Every run reads this far back again, for rows that arrived late."""
-    lag: Duration = timedelta(0)
-    """Rows younger than this are never read."""
-    min_new_rows: Annotated[int, Field(ge=0)] = 1
-    """With fewer new rows since the last verdict, an unchanged pipeline skips the run."""
-    full_refresh: Annotated[DurationOrNever, not_built(timedelta(days=30), None)] = timedelta(days=30)
-    """How often the whole window is read again, which also shows deletions; or never.
-    Today no run refreshes by itself, and other durations are not built yet."""
-    statement_timeout: Timeout = timedelta(minutes=30)
-    """The database ends a statement that takes longer."""
-    max_row_bytes: Annotated[int, Field(gt=0)] = 1_000_000
-    """Larger rows go to quarantine."""
-    shards: Annotated[int, Field(gt=0), not_built(1)] = 1
-    """Parallel readers. More than 1 is not built yet."""
-    low_volume: Annotated[Literal["warn", "fail"], not_built_choice("fail")] = "warn"
-    """What happens when a run reads under a tenth of the median of the last five. fail is not built yet."""
-
-
-class Window(Section):
-    """Which rows a model sees: all up to now, or a stretch of fixed length."""
-
-    model_config = ConfigDict(json_schema_extra=LENGTH_IF_ROLLING)
-
-    kind: Literal["expanding", "rolling"] = "expanding"
-    """expanding: all rows up to now; rolling: a stretch of fixed length."""
-    length: PositiveDuration | None = None
-    """Length of a rolling window, back from the run's as_of."""
-
-    @model_validator(mode="after")
-    def _length_fits_kind(self) -> "Window":
-        if self.kind == "rolling" and self.length is None:
-            raise ValueError("a rolling window needs length, like {kind: rolling, length: 56d}")
-        if self.kind == "expanding" and self.length is not None:
-            raise ValueError("length is for kind: rolling; an expanding window has none")
-        return self
-
-
-class ColumnContract(Section):
-    """What a column promises; a row that breaks it goes to quarantine."""
-
-    type: ColumnType | None = None
-    """The type that PostgreSQL must give; unset: any."""
-    nullable: bool = True
-    """Whether NULL may occur."""
-    min: Bound | None = None
-    """Least value: a number; for timestamp and date ISO 8601 text."""
-    max: Bound | None = None
-    """Greatest value: a number; for timestamp and date ISO 8601 text."""
-    max_length: Annotated[int, Field(ge=0)] | None = None
-    """Most characters of a string."""
-    values: Annotated[tuple[Scalar, ...], Field(min_length=1), ListAsTuple] | None = None
-    """The values that may occur; NULL is a matter of nullable."""
-    pattern: RegularExpression | None = None
-    """A regular expression that the whole of a string must match."""
-    sensitive: Annotated[bool, not_built(False)] = False
-    """No value of it leaves the parts: not into profiles, quarantine lists or reports. Not built yet."""
-
-    @model_validator(mode="after")
-    def _can_be_kept(self) -> "ColumnContract":
-        refuse(contract_rules(self))
-        return self
-
-
-class OnBadRow(Section):
-    """What happens to rows that break the contract of columns."""
-
-    action: Literal["quarantine", "fail"] = "quarantine"
-    """quarantine: keep them apart and go on; fail: end the run with a data error."""
-    max_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """More bad rows than this share of the rows read now end the run with a data error."""
-
-
-# --- how rows are held out ----------------------------------------------------
-
-
-class TimeSplit(Section):
-    """The newest rows are held out."""
-
-    kind: Literal["time"] = "time"
-    """The newest rows are held out; the default."""
-    holdout: Holdout = 0.25
-    """A duration back from as_of, or a fraction of the window."""
-    by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
-    salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
-
-
-class HashSplit(Section):
-    """The same entities are held out in every run, chosen by a keyed hash."""
-
-    kind: Literal["hash"]
-    """The same entities are held out in every run, chosen by a keyed hash."""
-    holdout: Fraction = 0.2
-    """Fraction of the entities."""
-    by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
-    salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
-
-
-def _split_kind(value: Any) -> str:
-    kind = value.get("kind", "time") if isinstance(value, dict) else getattr(value, "kind", "time")
-    return "<hash>" if kind == "hash" else "<time>"
-
-
-Split = Annotated[Annotated[TimeSplit, Tag("<time>")] | Annotated[HashSplit, Tag("<hash>")], Discriminator(_split_kind)]
-
-
-# --- what the model sees ------------------------------------------------------
-
-
-class NumericFeatures(Section):
-    """Columns of numbers; all that is learned is learned on training rows only."""
-
-    columns: Columns
-    """Columns of the query."""
-    impute: Literal["median", "mean", "none"] = "median"
-    """What stands in for NULL and NaN."""
-    outliers: Literal["none", "clip_3sigma", "drop_3sigma"] = "none"
-    """Values beyond 3 standard deviations of the mean: kept, clipped, or their training rows dropped."""
-    scale: Literal["standard", "minmax", "none"] = "standard"
-    """standard: mean 0 and standard deviation 1; minmax: 0 to 1."""
-
-
-class CategoricalFeatures(Section):
-    """Columns of classes, as text, integers or bools."""
-
-    columns: Columns
-    """Columns of the query."""
-    encode: Literal["onehot", "ordinal", "none"] = "onehot"
-    """onehot: a column per class; ordinal: a number per class; none: as it is."""
-    min_frequency: Annotated[int, Field(ge=1)] = 20
-    """Classes with fewer training rows are taken together."""
-
-
-class PassthroughFeatures(Section):
-    """Columns that the estimator takes as they are."""
-
-    columns: Columns
-    """Columns of the query."""
-
-
-class AutoFeatures(Section):
-    """Features by type: numbers, strings and bools; key, cursor and target are left out."""
-
-    kind: ClassVar[Literal["auto"]] = "auto"
-
-
-class FeatureBlock(Section):
-    """Features column by column; columns not named are not used."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    kind: ClassVar[Literal["block"]] = "block"
-    numeric: NumericFeatures | None = None
-    """Columns of numbers."""
-    categorical: CategoricalFeatures | None = None
-    """Columns of classes."""
-    passthrough: PassthroughFeatures | None = None
-    """Columns taken as they are."""
-
-    @model_validator(mode="after")
-    def _names_a_column(self) -> "FeatureBlock":
-        if self.numeric is None and self.categorical is None and self.passthrough is None:
-            raise ValueError("names no column; write numeric, categorical or passthrough, or features: auto")
-        refuse(block_rules(self.blocks()))
-        return self
-
-    def blocks(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each block that the file writes, in the order numeric, categorical, passthrough."""
-        blocks = {"numeric": self.numeric, "categorical": self.categorical, "passthrough": self.passthrough}
-        return {name: block.columns for name, block in blocks.items() if block is not None}
-
-
-class OwnTransformer(Section):
-    """Features by a function of your own."""
-
-    kind: ClassVar[Literal["transformer"]] = "transformer"
-    transformer: Annotated[Function, not_built(None)]
-    """package.module:function that returns a scikit-learn transformer. Not built yet."""
-
-
-def _auto(value: Any) -> Any:
-    if isinstance(value, str) and value != "auto":
-        raise ValueError("must be auto or a mapping of numeric, categorical and passthrough")
-    return AutoFeatures() if value == "auto" else value
-
-
-def _features_kind(value: Any) -> str:
-    if isinstance(value, AutoFeatures):
-        return "<auto>"
-    own = "transformer" in value if isinstance(value, dict) else isinstance(value, OwnTransformer)
-    return "<transformer>" if own else "<block>"
-
-
-Features = Annotated[
-    Annotated[AutoFeatures, WithJsonSchema({"const": "auto"}), Tag("<auto>")]
-    | Annotated[FeatureBlock, Tag("<block>")]
-    | Annotated[OwnTransformer, Tag("<transformer>")],
-    Discriminator(_features_kind),
-    BeforeValidator(_auto),
-]
 
 
 # --- the model and its judgement ----------------------------------------------

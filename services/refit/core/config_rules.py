@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from refit.core.yaml_file import Path
 
-if TYPE_CHECKING:  # config.py calls these rules
-    from refit.core.config import (
-        ColumnContract,
-        Evaluate,
-        Features,
-        GateLine,
-        Model,
-        Source,
-        Split,
-        Window,
-    )
+if TYPE_CHECKING:  # the models call these rules
+    from refit.core.config import Evaluate, GateLine, Model
+    from refit.core.config_sections import ColumnContract, Features, Source, Split, Window
 
 Broken = Iterator[tuple[Path, str]]
 

@@ -13,7 +13,8 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from refit.core.config import Pipeline, TimeSplit
+from refit.core.config import Pipeline
+from refit.core.config_sections import TimeSplit
 from refit.core.domain import Part, Snapshot
 from refit.core.errors import DataError
 from refit.data import split

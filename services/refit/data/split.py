@@ -9,7 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
-from refit.core.config import HashSplit, Pipeline, TimeSplit
+from refit.core.config import Pipeline
+from refit.core.config_sections import HashSplit, TimeSplit
 from refit.data.hashing import Words
 
 

@@ -21,7 +21,7 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from refit.core.config import ColumnType
+from refit.core.config_sections import ColumnType
 from refit.core.domain import Column
 from refit.core.errors import DataError
 from refit.extract.query import DECIMAL_SCALE, Guard

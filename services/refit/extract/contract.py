@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from refit.core.config import ColumnContract, Pipeline
+from refit.core.config import Pipeline
+from refit.core.config_sections import ColumnContract
 from refit.core.errors import ConfigError
 from refit.data.standing import Mask
 from refit.extract.columns import SourceColumn

@@ -25,14 +25,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline as Steps
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from refit.core.config import (
+from refit.core.config import Pipeline
+from refit.core.config_sections import (
     AutoFeatures,
     CategoricalFeatures,
     FeatureBlock,
     NumericFeatures,
     OwnTransformer,
     PassthroughFeatures,
-    Pipeline,
 )
 from refit.core.domain import Column
 from refit.core.errors import ConfigError, DataError

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from refit.core.config import FeatureBlock, Pipeline
+from refit.core.config import Pipeline
+from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
 from refit.data.reader import SnapshotReader
 from refit.ml import outliers

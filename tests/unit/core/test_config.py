@@ -3,17 +3,8 @@ from typing import Any
 
 import pytest
 
-from refit.core.config import (
-    AutoFeatures,
-    FeatureBlock,
-    GateLine,
-    HashSplit,
-    Pipeline,
-    TimeSplit,
-    evaluation,
-    parse_pipeline,
-    source_digest,
-)
+from refit.core.config import GateLine, Pipeline, evaluation, parse_pipeline, source_digest
+from refit.core.config_sections import AutoFeatures, FeatureBlock, HashSplit, TimeSplit
 from tests.unit.core.pipeline_files import DEMO, LEAST, SECTIONS, TEXTBOOK, faults_of_sections, parse, with_key
 
 
@@ -88,6 +79,8 @@ def test_a_pipeline_is_frozen() -> None:
         ("source.lag", "0s", timedelta(0)),
         ("source.statement_timeout", "2h", timedelta(hours=2)),
         ("source.full_refresh", "never", None),
+        ("source.full_refresh", "7d", timedelta(days=7)),
+        ("source.low_volume", "fail", "fail"),
         ("source.key", ["a", "b"], ("a", "b")),
         ("source.min_new_rows", 0, 0),
         ("window", {"kind": "rolling", "length": "8w"}, timedelta(weeks=8)),
@@ -179,8 +172,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "source.low_volume": "fail",
-    "source.full_refresh": "7d",
     "columns.income": {"sensitive": True},
     "task": "multiclass",
     "split.by": ["customer_id"],
@@ -214,8 +205,6 @@ def test_a_key_that_is_not_built_yet_is_refused_with_a_sentence(path: str, value
 
 DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
-    "source.low_volume": "warn",
-    "source.full_refresh": "30d",
     "columns.income": {"sensitive": False},
     "split.by": ["loan_id"],
     "split.salt": "loans",
