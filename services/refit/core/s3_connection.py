@@ -1,6 +1,8 @@
 """Requests to an S3 server, each repeated until it succeeds or its time is over, and bodies that keep moving."""
 
 import io
+import itertools
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import boto3.session
-import stamina
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
 from urllib3.exceptions import HTTPError
 
+from refit.core.logs import logger
 from refit.core.s3_errors import BOTOCORE, is_transient, mapped
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ class Limits:
     Attributes:
         connect_seconds: Until the connection stands; also until each 16 KiB sent are taken.
         read_seconds: Between two packets of an answer.
+        wait_seconds: The longest pause before a repetition.
         slowest_bytes_per_second: A body that moves more slowly counts as stuck, once `read_seconds` are over.
         part_bytes: Size of the parts of a streamed upload; S3 asks for 5 MiB at least.
+        page_keys: How many names a listing asks for at once.
     """
 
     connect_seconds: float = 5.0
@@ -47,6 +51,12 @@ class Limits:
     wait_seconds: float = 2.0
     slowest_bytes_per_second: int = 32 * 1024
     part_bytes: int = 8 << 20
+    page_keys: int = 1000
+
+    def pause(self, repetition: int) -> float:
+        """Seconds to wait before a repetition: longer each time, and by chance, so that clients do not meet again."""
+        longest = self.wait_seconds * min(1.0, 2.0**repetition / 16)
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311, no secret
 
     def allows(self, n_bytes: int, seconds: float) -> bool:
         """True while a body that has moved so far in so many seconds may go on."""
@@ -77,27 +87,26 @@ class S3Connection:
         Args:
             doing: For the message, as in `read refs/champion.json`.
             url: The store, for the message.
-            request: One request with all that belongs to it; may be called many times.
+            request: One request with all that belongs to it; repeated while its failure may pass and a further
+                one can end in time. (stamina would bound when the last one begins.)
 
         Raises:
             AccessError, ConfigError, DependencyError: see `s3_errors`.
         """
-        limits = self.limits
-        try:
-            for attempt in stamina.retry_context(
-                on=is_transient,
-                attempts=None,
-                # The last attempt may itself take read_seconds.
-                timeout=max(0.01, limits.call_seconds - limits.read_seconds - limits.wait_seconds),
-                wait_initial=limits.wait_seconds / 20,
-                wait_max=limits.wait_seconds,
-                wait_jitter=limits.wait_seconds / 10,
-            ):
-                with attempt:
-                    return request()
-        except BOTOCORE as error:
-            raise mapped(error, doing, url, self.endpoint) from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        started = time.monotonic()
+        for repetition in itertools.count():
+            try:
+                return request()
+            except BOTOCORE as error:
+                failure = mapped(error, doing, url, self.endpoint)
+                pause = self.limits.pause(repetition)
+                spent = time.monotonic() - started + pause + self.limits.read_seconds
+                if not is_transient(error) or spent > self.limits.call_seconds:
+                    raise failure from error
+                if repetition:  # a single one is everyday life
+                    logger().warning("the store is asked again", why=failure.message, repetition=repetition + 1)
+                time.sleep(pause)
+        raise AssertionError("unreachable: the loop has no end of its own")
 
     def chunks(self, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
         """The body of an answer, in pieces.

@@ -104,7 +104,13 @@ class S3Store:
         more: dict[str, Any] = {}
 
         def request() -> "ListObjectsV2OutputTypeDef":
-            return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + prefix, **options, **more)
+            return self._client.list_objects_v2(
+                Bucket=self._bucket,
+                Prefix=self._prefix + prefix,
+                MaxKeys=self._connection.limits.page_keys,
+                **options,
+                **more,
+            )
 
         while True:
             page = self._call(f"list {prefix or 'all'}", request)

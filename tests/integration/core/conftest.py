@@ -1,6 +1,7 @@
 """Both stores, each empty and of the test's own."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from refit.core.s3_connection import S3Connection
 from refit.core.s3_store import S3Store
 from refit.core.store import ObjectStore
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.s3 import QUICK, bucket, s3_connection, s3_server
+from tests.fixtures.s3 import HASTY, PATIENT, bucket, s3_connection, s3_server, set_s3
 
 __all__ = ["bucket", "s3_connection", "s3_server"]
 
@@ -33,15 +34,37 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
     return store
 
 
-@pytest.fixture
-def proxy(s3_server: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy in front of the S3 server; stores that are opened from now on go through it."""
-    with Proxy(s3_server) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.address)
-        yield proxy
+@dataclass(frozen=True)
+class Behind:
+    """A proxy in front of the S3 server, and connections through it."""
+
+    proxy: Proxy
+    patient: S3Connection
+    hasty: S3Connection
+
+
+@pytest.fixture(scope="session")
+def behind(s3_server: str) -> Iterator[Behind]:
+    with Proxy(s3_server) as proxy, pytest.MonkeyPatch.context() as patch:
+        set_s3(patch, proxy.address)
+        yield Behind(proxy, S3Connection("s3://", PATIENT), S3Connection("s3://", HASTY))
 
 
 @pytest.fixture
-def store_behind(proxy: Proxy, bucket: str) -> S3Store:
-    """A store whose requests go through the proxy, and that gives up after 2.5 s."""
-    return S3Store(bucket, limits=QUICK)
+def proxy(behind: Behind, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+    """The proxy without faults; stores that are opened from now on go through it."""
+    behind.proxy.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", behind.proxy.address)
+    return behind.proxy
+
+
+@pytest.fixture
+def patient_store(proxy: Proxy, behind: Behind, bucket: str) -> S3Store:
+    """Through the proxy; repeats for 20 s."""
+    return S3Store(bucket, connection=behind.patient)
+
+
+@pytest.fixture
+def hasty_store(proxy: Proxy, behind: Behind, bucket: str) -> S3Store:
+    """Through the proxy; gives up after 0.6 s."""
+    return S3Store(bucket, connection=behind.hasty)
