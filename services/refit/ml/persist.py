@@ -97,14 +97,25 @@ def dump(estimator: Any) -> bytes:
     return _normal(schema, members)
 
 
+def types_held(body: bytes) -> tuple[str, ...]:
+    """The types in a model file that skops does not trust by itself, sorted; nothing is built.
+
+    Raises:
+        BrokenModel: the bytes are no model file.
+    """
+    if not body:
+        raise BrokenModel("it is empty")
+    with _mapped():
+        return tuple(sorted(set(skops.io.get_untrusted_types(data=body))))
+
+
 def types_beyond(body: bytes) -> tuple[str, ...]:
     """The types in a model file that no built-in list allows, sorted.
 
     Raises:
         BrokenModel: the bytes are no model file.
     """
-    with _mapped():
-        return tuple(sorted(set(skops.io.get_untrusted_types(data=body)) - BUILT_IN))
+    return tuple(name for name in types_held(body) if name not in BUILT_IN)
 
 
 def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
@@ -120,9 +131,7 @@ def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
         BrokenTree: a tree points outside itself.
     """
     allowed_types = allowed(trusted)
-    with _mapped():
-        found = set(skops.io.get_untrusted_types(data=body))
-    if refused := sorted(found - allowed_types):
+    if refused := [name for name in types_held(body) if name not in allowed_types]:
         raise ForbiddenType(refused)
     with _mapped():
         estimator = skops.io.loads(body, trusted=sorted(allowed_types))

@@ -1,0 +1,106 @@
+"""A version of the registry, verified and loaded: the champion, or one that is named."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sklearn.pipeline import Pipeline as Steps
+
+from refit.core import artifacts, registry
+from refit.core.config import Pipeline, parse_pipeline
+from refit.core.domain import Column, ExtractManifest, TrainManifest, Version
+from refit.core.errors import ArtifactError, ConfigError
+from refit.core.step import read_run
+from refit.core.store import ObjectStore, default_url, open_store
+from refit.ml import persist
+from refit.ml.frame import Kind, kind_of
+from refit.ml.raw import RawRows
+
+
+class NothingPromoted(ConfigError):
+    """The pipeline has no champion."""
+
+    def __init__(self, name: str, url: str, *, known: bool) -> None:
+        what = f"nothing of {name} was promoted yet" if known else f"no run of pipeline {name!r} is in {url}"
+        hint = f"look at refit runs {name}" if known else "start one with refit run FILE, or name another store"
+        super().__init__(what, next=hint)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A version with all that scoring rows needs.
+
+    Attributes:
+        name: The pipeline's name.
+        pipeline: The file that the version was made with.
+        train: Its train manifest.
+        columns: The columns of the rows that it was trained on.
+        body: The model file; its digest is that of the manifest.
+        estimator: The fitted scikit-learn Pipeline; takes rows as frame.to_frame gives them.
+    """
+
+    name: str
+    version: Version
+    pipeline: Pipeline
+    train: TrainManifest
+    columns: tuple[Column, ...]
+    body: bytes
+    estimator: Any
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The model's columns and their kinds, in its order."""
+        types = {column.name: column.type for column in self.columns}
+        return {name: kind_of(types[name]) for name in self.train.columns}
+
+
+def load(name: str, store: str | None = None) -> Any:
+    """The verified champion as a fitted scikit-learn Pipeline that takes raw rows as a DataFrame.
+
+    Args:
+        store: `s3://bucket/prefix` or `file:///dir`; default REFIT_STORE, else `.refit/store` in this folder.
+
+    Returns:
+        The Pipeline; `.version` names the version it is.
+
+    Raises:
+        ConfigError: no such pipeline or store, or nothing was promoted yet.
+        ArtifactError: the model is gone, altered, or holds a type that is not allowed.
+    """
+    root = open_store(store or default_url(os.environ, Path.cwd()))
+    model = open_model(root.under(f"{name}/"), name)
+    steps = Steps([("rows", RawRows(model.kinds)), *model.estimator.steps])
+    steps.version = model.version.version
+    return steps
+
+
+def open_model(store: ObjectStore, name: str, version: str | None = None) -> Model:
+    """The champion, or the version that is named, with every digest compared on the way.
+
+    Args:
+        store: The pipeline's own store.
+
+    Raises:
+        NothingPromoted: there is no champion, and no version is named.
+        NoSuchVersion: the one that is named was never made.
+        ArtifactError: an object is gone or altered, or the model file is refused.
+    """
+    chosen = registry.read_version(store, version or _champion(store, name))
+    train = TrainManifest.from_json(artifacts.read(store, chosen.train), chosen.train.key)
+    extract = ExtractManifest.from_json(artifacts.read(store, chosen.extract), chosen.extract.key)
+    run = read_run(store, chosen.version)
+    pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+    columns = extract.snapshot.columns if extract.snapshot else ()
+    if missing := set(train.columns) - {column.name for column in columns}:
+        raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")
+    body = artifacts.read(store, chosen.model)
+    return Model(name, chosen, pipeline, train, columns, body, persist.load(body, train.trusted))
+
+
+def _champion(store: ObjectStore, name: str) -> str:
+    found = registry.read_champion(store)
+    if found is None:
+        raise NothingPromoted(name, store.url, known=any(store.list_folders("runs/")))
+    return found[0].version
