@@ -32,6 +32,7 @@ from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_
 
 GRACE_SECONDS: Final = 10.0
 MESSAGE_BYTES: Final = 4096
+BEGIN: Final = b"begin\n"
 _OUT_OF_MEMORY: Final = 137
 
 StepFunction = Callable[[Context], Manifest]
@@ -59,7 +60,13 @@ class RunUnknown(ConfigError):
 
 
 def main(step: Step) -> NoReturn:
-    """Runs one attempt of the step and ends the process with its exit code."""
+    """Runs one attempt of the step and ends the process with its exit code.
+
+    With REFIT_WAIT set it waits, all libraries loaded, for the word on stdin; without the word it ends.
+    """
+    _die_with_parent(os.environ)
+    if os.environ.get("REFIT_WAIT") and sys.stdin.buffer.readline() != BEGIN:
+        sys.exit(0)
     sys.exit(attempt(step, os.environ))
 
 
@@ -68,7 +75,6 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
     started, token = datetime.now(UTC), new_token()
     run_id, number = environment.get("REFIT_RUN_ID", ""), int(environment.get("REFIT_ATTEMPT") or 1)
     logs.configure(run_id=run_id, step=step.name)
-    _die_with_parent(environment)
     _end_on_sigterm()
     failure, store = None, None
     try:

@@ -5,14 +5,10 @@ report. A champion that cannot be used never fails the run: the verdict is then 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
+from refit.core.config import Evaluate, evaluation
 from refit.core.context import Context
 from refit.core.domain import (
     Artifact,
@@ -28,43 +24,17 @@ from refit.core.domain import (
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion
 from refit.core.step import Step
-from refit.data.clean import key_hashes
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
-from refit.evaluate.contender import Contender, Unusable, answer_of, clean_rows, of_version, the_candidate
+from refit.evaluate.contender import Contender, Unusable, clean_rows, the_candidate
+from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, judge
 from refit.evaluate.shift import check_shift, reference
-from refit.ml.frame import to_target
-from refit.ml.scores import Responses, collect, values
-
-DUMMY: Final = "dummy"
-
-
-@dataclass(frozen=True, eq=False)
-class Opponents:
-    """Who stands against the candidate; `unusable` says why a champion that stands cannot be compared."""
-
-    champion: Contender | None = None
-    anchor: Contender | None = None
-    unusable: str | None = None
-    warnings: tuple[str, ...] = ()
-
-    def all(self) -> tuple[Contender, ...]:
-        return tuple(found for found in (self.champion, self.anchor) if found is not None)
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What each model says of the clean rows."""
-
-    candidate: Responses
-    champion: Responses | None = None
-    anchor: Responses | None = None
-    dummy: Responses | None = None
+from refit.ml.scores import values
 
 
 def evaluate(context: Context) -> EvaluateManifest:
@@ -82,19 +52,20 @@ def evaluate(context: Context) -> EvaluateManifest:
     current, last_verdict = read_champion(context.store), read_ref(context.store, "verdict", VerdictRef)
     champion_move = current[0] if current else None
     candidate = the_candidate(context, reader, train)
-    opponents = _opponents(context, champion_move)
+    opponents = find_opponents(context, champion_move)
     trained = [contender.trained for contender in (candidate, *opponents.all())]
-    rows = _clean(reader, trained)
+    rows = find_clean_rows(reader, trained)
     context.report(f"{len(rows):,} rows that no model has seen")
-    opponents, heard = _hear(reader, candidate, opponents, trained, rows)
+    opponents, heard = hear(reader, candidate, opponents, trained, rows)
     try:
         shift = _shift(context, reader, opponents.champion)
     except Unusable as error:
         shift, opponents = (), replace(opponents, unusable=f"the champion {error}")
     look = _look(context, opponents.champion, last_verdict[0] if last_verdict else None)
-    judgement = _judge(context, rows, heard, look)
+    settings = evaluation(context.pipeline, probabilities=heard.candidate.predict_proba is not None)
+    judgement = _judge(settings, rows, heard, look)
     verdict = _with_approval(judgement.verdict, opponents.unusable, shift)
-    scores = _scores(context.pipeline.evaluate.scores, rows, heard, judgement)
+    scores = _scores(settings.scores, rows, heard, judgement)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     rows_holdout = reader.count("holdout")
     facts = Facts(
@@ -119,7 +90,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_clean=len(rows),
         verdict=verdict,
         scores=scores,
-        look=look if judgement.looked else None,
+        look=look if judgement.looked and opponents.unusable is None else None,
         reference=reference(rows, heard.candidate),
         shift=shift,
         anchor=_next_anchor(candidate, champion_move, judgement),
@@ -127,85 +98,6 @@ def evaluate(context: Context) -> EvaluateManifest:
         report=context.write("report.html", render(facts)),
         warnings=opponents.warnings,
     )
-
-
-def _opponents(context: Context, champion: Move | None) -> Opponents:
-    """The champion and the anchor, as far as they load; an anchor that does not gives way to the champion."""
-    if champion is None:
-        return Opponents()
-    try:
-        found = of_version(context, champion.version)
-    except Unusable as error:
-        return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
-    if champion.anchor == champion.version:
-        return Opponents(found)
-    try:
-        return Opponents(found, of_version(context, champion.anchor))
-    except Unusable as error:
-        return Opponents(found, warnings=(f"the anchor {error}; the champion takes its place",))
-
-
-def _clean(reader: SnapshotReader, trained: Sequence[Words]) -> CleanRows:
-    """Target, key and cursor of the clean rows."""
-    pipeline = reader.pipeline
-    key, cursor = pipeline.source.key, pipeline.source.cursor
-    columns = list(dict.fromkeys((*key, cursor, pipeline.target)))
-    targets: list[pa.Array] = []
-    keys: list[Words] = []
-    at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained):
-        targets.append(table.column(pipeline.target))
-        keys.append(key_hashes(table, key))
-        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
-    if not targets:
-        empty = np.empty(0)
-        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
-    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
-    return CleanRows(y, np.concatenate(keys), cursor=np.concatenate(at))
-
-
-def _hear(
-    reader: SnapshotReader,
-    candidate: Contender,
-    opponents: Opponents,
-    trained: Sequence[Words],
-    rows: CleanRows,
-) -> tuple[Opponents, Heard]:
-    """Each model's answers; a champion that cannot answer becomes unusable, an anchor gives way."""
-    if not len(rows):
-        return opponents, Heard(_silence())
-    said = candidate.answer(reader, trained)
-    if opponents.champion is None:
-        return opponents, Heard(said, dummy=_dummy(reader, len(rows)))
-    try:
-        champion = answer_of(opponents.champion, reader, trained)
-    except Unusable as error:
-        why = f"the champion {error}"
-        broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
-        return broken, Heard(said, dummy=_dummy(reader, len(rows)))
-    if opponents.anchor is None:
-        return opponents, Heard(said, champion)
-    try:
-        return opponents, Heard(said, champion, answer_of(opponents.anchor, reader, trained))
-    except Unusable as error:
-        warning = f"the anchor {error}; the champion takes its place"
-        return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
-
-
-def _silence() -> Responses:
-    return Responses(None, np.empty(0))
-
-
-def _dummy(reader: SnapshotReader, n_rows: int) -> Responses:
-    """What a model without features says: the training rows' class shares, or their mean."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    pipeline = reader.pipeline
-    targets = [batch.table.column(0) for batch in reader.rows([pipeline.target], "train")]
-    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
-    dummy = DummyRegressor() if pipeline.task == "regression" else DummyClassifier(strategy="prior")
-    dummy.fit(np.zeros((len(y), 1)), y)
-    return collect(dummy, [np.zeros((n_rows, 1))])
 
 
 def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:
@@ -224,8 +116,7 @@ def _look(context: Context, champion: Contender | None, last: VerdictRef | None)
     )
 
 
-def _judge(context: Context, rows: CleanRows, heard: Heard, look: Look | None) -> Judgement:
-    settings = context.pipeline.evaluate
+def _judge(settings: Evaluate, rows: CleanRows, heard: Heard, look: Look | None) -> Judgement:
     return judge(
         settings.gate,
         rows,

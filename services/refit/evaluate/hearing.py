@@ -1,0 +1,122 @@
+"""Who stands against the candidate, the rows that none of them has seen, and what each says of these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from refit.core.context import Context
+from refit.core.domain import Move
+from refit.data.clean import key_hashes
+from refit.data.hashing import Words
+from refit.data.reader import SnapshotReader
+from refit.evaluate.contender import Contender, Unusable, answer_of, clean_rows, of_version
+from refit.evaluate.rows import CleanRows
+from refit.ml.frame import to_target
+from refit.ml.scores import Responses, collect
+
+DUMMY: Final = "dummy"
+
+
+@dataclass(frozen=True, eq=False)
+class Opponents:
+    """Who stands against the candidate; `unusable` says why a champion that stands cannot be compared."""
+
+    champion: Contender | None = None
+    anchor: Contender | None = None
+    unusable: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def all(self) -> tuple[Contender, ...]:
+        return tuple(found for found in (self.champion, self.anchor) if found is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What each model says of the clean rows."""
+
+    candidate: Responses
+    champion: Responses | None = None
+    anchor: Responses | None = None
+    dummy: Responses | None = None
+
+
+def find_opponents(context: Context, champion: Move | None) -> Opponents:
+    """The champion and the anchor, as far as they load; an anchor that does not gives way to the champion."""
+    if champion is None:
+        return Opponents()
+    try:
+        found = of_version(context, champion.version)
+    except Unusable as error:
+        return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
+    if champion.anchor == champion.version:
+        return Opponents(found)
+    try:
+        return Opponents(found, of_version(context, champion.anchor))
+    except Unusable as error:
+        return Opponents(found, warnings=(f"the anchor {error}; the champion takes its place",))
+
+
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Words]) -> CleanRows:
+    """Target, key and cursor of the clean rows."""
+    pipeline = reader.pipeline
+    key, cursor = pipeline.source.key, pipeline.source.cursor
+    columns = list(dict.fromkeys((*key, cursor, pipeline.target)))
+    targets: list[pa.Array] = []
+    keys: list[Words] = []
+    at: list[npt.NDArray[np.datetime64]] = []
+    for table in clean_rows(reader, columns, trained):
+        targets.append(table.column(pipeline.target))
+        keys.append(key_hashes(table, key))
+        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    if not targets:
+        empty = np.empty(0)
+        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    return CleanRows(y, np.concatenate(keys), cursor=np.concatenate(at))
+
+
+def hear(
+    reader: SnapshotReader,
+    candidate: Contender,
+    opponents: Opponents,
+    trained: Sequence[Words],
+    rows: CleanRows,
+) -> tuple[Opponents, Heard]:
+    """Each model's answers; a champion that cannot answer becomes unusable, an anchor gives way."""
+    if not len(rows):
+        return opponents, Heard(_silence())
+    said = candidate.answer(reader, trained)
+    if opponents.champion is None:
+        return opponents, Heard(said, dummy=_dummy(reader, len(rows)))
+    try:
+        champion = answer_of(opponents.champion, reader, trained)
+    except Unusable as error:
+        why = f"the champion {error}"
+        broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
+        return broken, Heard(said, dummy=_dummy(reader, len(rows)))
+    if opponents.anchor is None:
+        return opponents, Heard(said, champion)
+    try:
+        return opponents, Heard(said, champion, answer_of(opponents.anchor, reader, trained))
+    except Unusable as error:
+        warning = f"the anchor {error}; the champion takes its place"
+        return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
+
+
+def _silence() -> Responses:
+    return Responses(None, np.empty(0))
+
+
+def _dummy(reader: SnapshotReader, n_rows: int) -> Responses:
+    """What a model without features says: the training rows' class shares, or their mean."""
+    pipeline = reader.pipeline
+    targets = [batch.table.column(0) for batch in reader.rows([pipeline.target], "train")]
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    dummy = DummyRegressor() if pipeline.task == "regression" else DummyClassifier(strategy="prior")
+    dummy.fit(np.zeros((len(y), 1)), y)
+    return collect(dummy, [np.zeros((n_rows, 1))])
