@@ -81,7 +81,7 @@ def block(failure: "Failure", champion: str = "") -> str:
     verb = "superseded" if failure.error_class == "superseded" else "failed"
     where = f" in {failure.step}" if failure.step else ""
     lines = [f"{paint(verb + where, 'bad', err=True)}: {headline}"]
-    lines += [f"  {line}" for line in details if line.strip()]
+    lines += [f"  {line.strip()}" for line in details if line.strip()]
     lines += _labelled("champion", champion) + _labelled("next", failure.next)
     words = CLASS_WORDS.get(failure.error_class, failure.error_class)
     again = "worth another try" if failure.error_class in _WORTH_ANOTHER_TRY else "not retried"

@@ -1,5 +1,6 @@
 """`refit run`: the main job."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -65,10 +66,10 @@ def run(file: str, as_of: datetime | None, executor: str, wait: int, store: str 
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
     code = 0
-    with Progress() as progress:
+    request = Request(pipeline, body, as_of=as_of, wait_seconds=wait)
+    with closing(LocalExecutor()) as steps, Progress() as progress:
         try:
-            request = Request(pipeline, body, as_of=as_of, wait_seconds=wait)
-            outcome = Runner(root, LocalExecutor(), progress).run(request)
+            outcome = Runner(root, steps, progress).run(request)
             code = outcome.exit_code
         except TerminatedError as error:
             if progress.outcome is None:

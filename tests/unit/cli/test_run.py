@@ -72,6 +72,9 @@ class Acted:
         put_manifest(self._root.under(f"{attempt.pipeline}/"), self._makers[attempt.step](attempt.run_id))
         return Ended(0, None, b"")
 
+    def close(self) -> None:
+        pass
+
 
 Act = Callable[..., None]
 
