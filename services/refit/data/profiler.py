@@ -169,12 +169,13 @@ class Values(Counts):
             self.longest = max(self.longest, pc.max(lengths).as_py())
             values = pc.utf8_slice_codeunits(values, 0, VALUE_CHARACTERS)
         counted = values.value_counts()
-        if len(counted) > 2 * TRACKED_VALUES:
-            order = pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")])
-            self.missed += counted.field("counts")[order[TRACKED_VALUES].as_py()].as_py()
-            counted = counted.take(order[:TRACKED_VALUES])
-        for entry in counted.to_pylist():
-            self.counts[entry["values"]] = self.counts.get(entry["values"], 0) + entry["counts"]
+        found, counts = counted.field("values"), counted.field("counts").to_numpy()
+        if len(counts) > 2 * TRACKED_VALUES:
+            order = np.argpartition(-counts, TRACKED_VALUES)  # the most frequent first, then the next one
+            self.missed += int(counts[order[TRACKED_VALUES]])
+            found, counts = found.take(pa.array(order[:TRACKED_VALUES])), counts[order[:TRACKED_VALUES]]
+        for value, count in zip(found.to_pylist(), counts.tolist(), strict=True):
+            self.counts[value] = self.counts.get(value, 0) + count
         if len(self.counts) > 4 * TRACKED_VALUES:
             entries = sorted(self.counts.items(), key=lambda entry: -entry[1])
             self.missed += entries[TRACKED_VALUES][1]
