@@ -1,0 +1,191 @@
+"""`refit demo` from the outside: the weeks, the lines that it advises, and that nothing outlives it.
+
+The eight weeks are run once, in order; the tests of this module look at them and go on from there.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from refit.demo import cluster
+from refit.demo.folder import PIPELINE, Folder
+
+REFIT = [sys.executable, "-m", "refit.cli"]
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would lead the demo elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("REFIT_")} | {"NO_COLOR": "1"}
+
+
+def refit(place: Folder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*REFIT, *arguments],
+        cwd=place.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+
+
+def shell(place: Folder, line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=place.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def processes_of(place: Folder) -> list[str]:
+    """The command lines of servers and steps that work for this folder."""
+    homes = {str(place.root)}
+    if known := cluster._recorded(place.kept):
+        homes.add(known.folder)
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            about = line + process.environ().get("REFIT_STORE", "")
+        except psutil.Error:
+            continue
+        if process.pid != os.getpid() and any(home in about for home in homes):
+            found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    place = Folder(tmp_path_factory.mktemp("demo"))
+    yield place
+    cluster.remove(place.kept, cluster.owner())
+
+
+@pytest.fixture(scope="module")
+def eight_weeks(place: Folder) -> dict[str, Any]:
+    done = refit(place, "demo", "--json")
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def outcomes(answer: dict[str, Any]) -> list[str]:
+    return [week["outcome"] for week in answer["weeks"]]
+
+
+@pytest.mark.timeout(240)
+def test_some_weeks_promote_and_some_refuse(eight_weeks: dict[str, Any]) -> None:
+    found = outcomes(eight_weeks)
+    assert len(found) == 8
+    assert set(found) == {"promoted", "rejected"}
+    assert found.count("promoted") >= 2
+    assert found.count("rejected") >= 1
+    assert found[0] == "promoted"
+
+
+def test_each_refusal_has_a_true_reason(eight_weeks: dict[str, Any]) -> None:
+    """The lower end of an interval lies at or below the loss that the file allows."""
+    for week in eight_weeks["weeks"]:
+        comparing = [check for check in week["verdict"]["checks"] if check["interval"]]
+        beyond = [check for check in comparing if check["interval"][0] <= -check["limit"]]
+        assert bool(beyond) == (week["outcome"] == "rejected")
+        assert week["verdict"]["reason"]
+
+
+def test_weeks_follow_each_other_and_read_only_what_is_new(eight_weeks: dict[str, Any]) -> None:
+    as_of = [week["as_of"][:10] for week in eight_weeks["weeks"]]
+    assert as_of[:3] == ["2013-02-01", "2013-02-08", "2013-02-15"]
+    assert eight_weeks["following"] == "2013-03-29T00:00:00Z"
+    rows = [week["rows"] for week in eight_weeks["weeks"]]
+    new_afresh, new = rows[5]["new"], [week["new"] for week in rows[1:5] + rows[6:]]
+    assert all(4_000 < count < 8_000 for count in new)
+    assert new_afresh == rows[5]["snapshot"]  # full_refresh fell due
+    assert all(week["snapshot"] == week["train"] + week["holdout"] for week in rows)
+
+
+def test_nothing_is_left_running(place: Folder, eight_weeks: dict[str, Any]) -> None:
+    assert processes_of(place) == []
+
+
+@pytest.fixture(scope="module")
+def ninth_week(place: Folder, eight_weeks: dict[str, Any]) -> str:
+    done = refit(place, "demo", "--weeks", "1")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_second_call_goes_on_with_the_week_that_follows(ninth_week: str) -> None:
+    lines = [line for line in ninth_week.splitlines() if line.startswith("2013-")]
+    assert [line.split()[0] for line in lines] == ["2013-03-29"]
+
+
+def test_every_line_that_is_advised_works_as_it_stands(place: Folder, ninth_week: str) -> None:
+    after = ninth_week.partition("\nnext\n")[2].splitlines()
+    commands = [line[2:].partition("  ")[0] for line in after if line[:2] == "  " and line[2] != " "]
+    lines = [command for command in commands if " demo" not in command]
+    assert {shlex.split(line)[3] for line in lines} >= {"status", "show", "history", "predict"}
+    for line in lines:
+        done = shell(place, line)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_database_stays_up_for_runs_of_ones_own_until_ctrl_c(place: Folder, ninth_week: str) -> None:
+    with subprocess.Popen(
+        [*REFIT, "demo", "--database"], cwd=place.root, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        shown = ""
+        while "refit.cli run" not in shown:
+            line = process.stdout.readline()
+            assert line, shown
+            shown += line
+        export, command = (line.strip() for line in shown.splitlines()[-2:])
+        assert place.dsn.stat().st_mode & 0o777 == 0o600
+        ran = shell(place, f"{export}; {command.split('  ')[0]} --json")
+        process.send_signal(signal.SIGINT)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["as_of"] == "2013-04-05T00:00:00Z"
+    assert process.returncode == 0
+    assert not place.dsn.exists()
+    assert processes_of(place) == []
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 143), (signal.SIGKILL, -9)])
+def test_a_demo_that_is_ended_leaves_nothing_running(
+    place: Folder, ninth_week: str, sent: signal.Signals, code: int
+) -> None:
+    with subprocess.Popen(
+        [*REFIT, "demo"], cwd=place.root, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        _wait(lambda: any("refit.extract" in line for line in processes_of(place)))
+        process.send_signal(sent)
+    assert process.returncode == code
+    _wait(lambda: processes_of(place) == [])
+
+
+def test_fresh_starts_with_the_first_week_again(place: Folder, ninth_week: str) -> None:
+    done = refit(place, "demo", "--fresh", "--weeks", "1", "--json")
+    answer = json.loads(done.stdout)
+    assert [week["as_of"] for week in answer["weeks"]] == ["2013-02-01T00:00:00Z"]
+    assert json.loads(refit(place, "status", PIPELINE, "--json").stdout)["champion"] is not None
+
+
+def _wait(until: Any) -> None:
+    deadline = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
