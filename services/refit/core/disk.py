@@ -3,8 +3,9 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
 
 from refit.core.errors import AccessError, ConfigError, DiskError, RefitError
 
@@ -30,6 +31,22 @@ def disk(doing: str, place: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise mapped(error, doing, place) from error
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[IO[bytes]]:
+    """A new file to write to; removed again when the block fails.
+
+    Raises:
+        AccessError, ConfigError, DiskError: as `disk`.
+    """
+    try:
+        with disk(f"write {target.name}", str(target.parent)), target.open("wb") as file:
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            target.unlink()
+        raise
 
 
 def mapped(error: OSError, doing: str, place: str) -> RefitError:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from refit.core.addresses import BadKey, check_folder, check_key, file_url
-from refit.core.artifacts import describe
+from refit.core.artifacts import CHUNK_BYTES, describe
 from refit.core.atomic_folder import LOCK, TEMPORARY, AtomicFolder, Staged
-from refit.core.disk import disk
+from refit.core.disk import disk, whole_file
 from refit.core.domain import Artifact
 from refit.core.effects import effect
 from refit.core.errors import ConfigError
@@ -85,13 +85,24 @@ class LocalStore:
         return self.entry(key).body
 
     def entry(self, key: str) -> Entry:
+        with self._opened(key) as file:
+            body, modified_at = file.read(), os.fstat(file.fileno()).st_mtime
+        return Entry(body, _tag(body), max(0.0, self._clock() - modified_at))
+
+    def download(self, key: str, target: Path) -> None:
+        with self._opened(key) as file, whole_file(target) as copy:
+            shutil.copyfileobj(file, copy, CHUNK_BYTES)
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[IO[bytes]]:
+        path = self._path(key)
         with disk(f"read {key}", self.url):
             try:
-                with self._path(key).open("rb") as file:
-                    body, modified_at = file.read(), os.fstat(file.fileno()).st_mtime
+                file = path.open("rb")
             except _ABSENT:
                 raise NotFound(key, self.url) from None
-        return Entry(body, _tag(body), max(0.0, self._clock() - modified_at))
+            with file:
+                yield file
 
     def exists(self, key: str) -> bool:
         with disk(f"look at {key}", self.url):
@@ -99,13 +110,6 @@ class LocalStore:
                 return stat.S_ISREG(self._path(key).stat().st_mode)
             except _ABSENT:
                 return False
-
-    def download(self, key: str, target: Path) -> None:
-        path = self._path(key)
-        if not self.exists(key):
-            raise NotFound(key, self.url)
-        with disk(f"copy {key} to {target}", self.url):
-            shutil.copyfile(path, target)
 
     def list(self, prefix: str) -> Iterator[Listed]:
         folder, slash, start = prefix.rpartition("/")

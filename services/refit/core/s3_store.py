@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from refit.core.addresses import check_folder, check_key
 from refit.core.artifacts import describe
-from refit.core.disk import disk
+from refit.core.disk import whole_file
 from refit.core.domain import Artifact
 from refit.core.effects import effect
 from refit.core.s3_connection import Limits, S3Connection
@@ -79,12 +79,8 @@ class S3Store:
 
     def download(self, key: str, target: Path) -> None:
         path = self._path(key)
-        try:
-            with disk(f"copy {key} to {target}", self.url), target.open("wb") as file:
-                Download(self._connection, self.url, self._bucket, path, key, file).run()
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        with whole_file(target) as file:
+            Download(self._connection, self.url, self._bucket, path, key, file).run()
 
     def list(self, prefix: str) -> Iterator[Listed]:
         folder, slash, _ = prefix.rpartition("/")
