@@ -19,7 +19,7 @@ from typing import Any, Final
 import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from skops.io.exceptions import UnsupportedTypeException
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from refit.core.errors import ArtifactError, ConfigError
 from refit.ml.trees import check_trees, parts
@@ -131,10 +131,11 @@ def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
         BrokenTree: a tree points outside itself.
     """
     allowed_types = allowed(trusted)
-    if refused := [name for name in types_held(body) if name not in allowed_types]:
-        raise ForbiddenType(refused)
     with _mapped():
-        estimator = skops.io.loads(body, trusted=sorted(allowed_types))
+        try:
+            estimator = skops.io.loads(body, trusted=sorted(allowed_types))  # refuses before it builds
+        except UntrustedTypesFoundException as error:
+            raise ForbiddenType([name for name in types_held(body) if name not in allowed_types]) from error
         if not hasattr(estimator, "predict"):
             raise ValueError(f"it holds a {type(estimator).__name__}, not a model")
         check_is_fitted(estimator)
