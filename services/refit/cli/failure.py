@@ -92,8 +92,10 @@ def completed(failure: "Failure", file: str | None, name: str | None) -> "Failur
     """The failure with a next step that can be typed as it stands: the file and the pipeline by their names."""
     text = failure.next
     command = f"refit run {shlex.quote(file)}" if file else None
-    if command and "refit " not in text and failure.step and failure.error_class in _REPAIRED_BY_HAND:
-        text = f"{text}, then:  {command}" if text else command
+    if command and failure.step and not text and failure.error_class not in ("bug", "superseded"):
+        text = command
+    elif command and failure.step and "refit " not in text and failure.error_class in _REPAIRED_BY_HAND:
+        text = f"{text}, then:  {command}"
     if command:
         text = text.replace("refit run FILE", command)
     if name:

@@ -93,10 +93,17 @@ class Refit(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.does) for name, lazy in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as error:  # the help's reader has gone; click would end with 1
+            hush()
+            raise click.exceptions.Exit from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # before click's own answer to it, which is exit 1
+        except BrokenPipeError:
             hush()
 
     def main(  # type: ignore[override]  # click's overloads tell apart what this class does not

@@ -60,6 +60,10 @@ class Overview:
 
     def next(self) -> str:
         """What has to be done, or when something happens by itself."""
+        return self.action() or self.due()
+
+    def action(self) -> str:
+        """What a person has to do or to wait for; empty when all is well."""
         last, move = self.last_run, self.champion.move if self.champion else None
         if last is not None and last.state == "running":
             return f"{last.run_id} is running"
@@ -67,9 +71,14 @@ class Overview:
             return "refit run FILE"
         if move is not None and move.hold is not None:
             return f"refit release {self.name} --reason '…'"
-        if last is not None and last.state == "awaiting_approval":
+        if last is not None and last.state == "awaiting_approval" and not self._moved_since(last):
             return f"refit promote {self.name} {last.run_id} --reason '…'"
-        return self.due()
+        return ""
+
+    def _moved_since(self, last: PastRun) -> bool:
+        """True when a person has moved the champion after the run's end, and so has settled what it waited for."""
+        ended = last.outcome.finished_at if last.outcome else None
+        return self.champion is not None and ended is not None and self.champion.promoted_at > ended
 
     def due(self) -> str:
         """When the schedule asks for the next run: `in 5 d`; empty without one."""

@@ -16,7 +16,16 @@ from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
 from refit.cli.story import OUTCOME_TONES, check_lines
 from refit.core.context import read_manifest
-from refit.core.domain import STEPS, Artifact, EvaluateManifest, ExtractManifest, Manifest, TrainManifest
+from refit.core.domain import (
+    STEPS,
+    Artifact,
+    EvaluateManifest,
+    ExtractManifest,
+    Manifest,
+    Outcome,
+    TrainManifest,
+    Verdict,
+)
 from refit.core.runs import MANIFESTS
 
 LABEL_WIDTH = 11
@@ -67,27 +76,38 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield _labelled("as of", words.instant(past.run.as_of, local=local))
         started = words.instant(past.run.created_at, local=local)
         yield _labelled("started", f"{started} by {past.run.created_by}: {past.run.why}")
-    yield _labelled("why", why(past))
     if past.outcome and past.outcome.verdict:
-        verdict = past.outcome.verdict
-        yield _labelled("verdict", f"{verdict.result}: {verdict.reason}")
-        for line in check_lines(verdict.checks, indent=" " * (2 + LABEL_WIDTH)):
-            yield f"{line.text}  {paint(line.word, line.tone)}".rstrip()
-        for check in verdict.checks:
-            yield _labelled("", f"{check.score}: {check.reason}")
+        yield from _verdict_lines(past.outcome.verdict)
+    else:
+        yield _labelled("why", why(past))
     if past.outcome:
-        rows = past.outcome.rows.model_dump(exclude_none=True)
-        yield _labelled("rows", ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "none")
-        for step, took in past.outcome.steps.items():
-            tries = words.plural(took.attempts, "attempt")
-            size = f"{took.max_rss_bytes / 2**20:,.0f} MiB at most"
-            yield _labelled(step, f"{words.seconds(took.seconds)}, {tries}, {size}")
-        for text in past.outcome.warnings:
-            yield _labelled("warning", text)
-        if past.outcome.report:
-            yield _labelled("report", place.report_path(past.outcome.report))
+        yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):
         yield _labelled("file", f"{artifact.key}  {artifact.size:,} bytes  sha256 {artifact.sha256[:12]}")
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    yield _labelled("verdict", f"{verdict.result}: {verdict.reason}")
+    if verdict.needs_approval:
+        yield _labelled("", f"a person decides: {verdict.needs_approval}")
+    for line in check_lines(verdict.checks, indent=" " * (2 + LABEL_WIDTH)):
+        yield f"{line.text}  {paint(line.word, line.tone)}".rstrip()
+    for check in verdict.checks:
+        if check.reason not in verdict.reason:
+            yield _labelled("", check.reason)
+
+
+def _outcome_lines(place: Place, outcome: Outcome) -> Iterator[str]:
+    rows = outcome.rows.model_dump(exclude_none=True)
+    yield _labelled("rows", ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "none")
+    for step, took in outcome.steps.items():
+        tries = words.plural(took.attempts, "attempt")
+        done = f"{words.seconds(took.seconds)}, {took.max_rss_bytes / 2**20:,.0f} MiB at most, "
+        yield _labelled(step, f"{done if took.seconds else ''}{tries}")
+    for text in outcome.warnings:
+        yield _labelled("warning", text)
+    if outcome.report:
+        yield _labelled("report", place.report_path(outcome.report))
 
 
 def artifacts_of(found: list[Manifest]) -> Iterator[Artifact]:

@@ -107,7 +107,7 @@ def lines(found: Overview, *, local: bool) -> Iterator[str]:
         yield _labelled("lock", f"{found.held.holder.run_id}, until {until} unless renewed")
     if found.schedule:
         yield _labelled("schedule", f"{found.schedule.cron} ({found.schedule.timezone}), next {found.due()}")
-    if action := found.next():
+    if action := found.action():
         yield _labelled("next", action)
 
 

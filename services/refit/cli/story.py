@@ -89,7 +89,7 @@ def _told(manifest: Manifest) -> tuple[str, list[Line]]:
 def _extracted(manifest: ExtractManifest) -> tuple[str, list[Line]]:
     if manifest.skipped:
         return (
-            f"{plural(manifest.new_since_verdict, 'new row')} since the last verdict: too few, nothing else changed",
+            f"{plural(manifest.new_since_verdict, 'new row')} since the last verdict: too few",
             [],
         )
     rows = manifest.rows

@@ -50,10 +50,12 @@ def test_a_superseded_run_did_not_fail() -> None:
         ({"next": "refit run FILE"}, "refit run my.yaml"),
         ({"next": "look at refit runs NAME"}, "look at refit runs loans"),
         ({"step": None, "next": "name another file"}, "name another file"),
+        ({"error_class": "killed", "next": ""}, "refit run my.yaml"),
+        ({"error_class": "killed", "next": "nothing was published"}, "nothing was published"),
         ({"error_class": "bug", "next": "please report it"}, "please report it"),
         ({"error_class": "superseded", "next": "nothing: the other run goes on"}, "nothing: the other run goes on"),
     ],
-    ids=["then-run", "run", "file", "name", "no-step", "bug", "superseded"],
+    ids=["then-run", "run", "file", "name", "no-step", "killed", "killed-said", "bug", "superseded"],
 )
 def test_the_next_step_can_be_typed_as_it_stands(fields: dict[str, object], expected: str) -> None:
     assert completed(failure(**fields), "my.yaml", "loans").next == expected

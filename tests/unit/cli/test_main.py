@@ -208,10 +208,13 @@ def test_the_help_imports_no_part_of_refit_but_the_command_line() -> None:
     assert ended.stderr.splitlines()[-1] == "[]"
 
 
-def test_a_reader_that_goes_away_is_no_fault(store: ObjectStore) -> None:
+@pytest.mark.parametrize(
+    "words", [["history", "loans", "--json"], ["--help"], ["runs", "--help"]], ids=lambda words: " ".join(words)
+)
+def test_a_reader_that_goes_away_is_no_fault(words: list[str], store: ObjectStore) -> None:
     put_promoted(store, FIRST)
-    words = [sys.executable, "-m", "refit.cli", "history", "loans", "--json"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "refit.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         process.stdout.close()  # before anything is written
         assert process.stderr.read() == b""

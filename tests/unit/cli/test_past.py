@@ -8,7 +8,7 @@ from refit.core import keys, registry
 from refit.core.domain import STEPS
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
-from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_failed, put_promoted, put_rejected
+from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_awaiting, put_failed, put_promoted, put_rejected
 from tests.fixtures.records import NOW, put_run, run_record
 
 
@@ -85,11 +85,17 @@ def test_show_tells_verdict_reasons_rows_steps_report_and_files(three: ObjectSto
         "verdict    accepted: neg_log_loss is 0.02 better",
         "gain 0.020 [0.012, 0.028]  better",
         "10 read, 10 new",
-        "train      0.0 s, 1 attempt",
+        "train      1 attempt",
         "store/loans/report",
         "file       model",
     ):
         assert expected in shown
+
+
+def test_show_says_what_a_person_must_decide(store: ObjectStore, call: Call) -> None:
+    put_awaiting(store, FIRST)
+    shown = call("show", "loans", "@latest").out
+    assert "awaiting approval" in shown and "a person decides: the new labels contradict the old" in shown
 
 
 def test_show_of_a_failed_run_ends_with_its_block(three: ObjectStore, call: Call) -> None:

@@ -12,7 +12,16 @@ from refit.core.lock import this_process
 from refit.core.refs import move_ref
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
-from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_failed, put_promoted, put_rejected, put_version
+from tests.fixtures.past_runs import (
+    FIRST,
+    SECOND,
+    THIRD,
+    put_awaiting,
+    put_failed,
+    put_promoted,
+    put_rejected,
+    put_version,
+)
 from tests.fixtures.records import FILE, NOW, put_run, run_record
 
 WEEK = timedelta(days=7)
@@ -124,6 +133,14 @@ def test_next_on_hold_is_release(store: ObjectStore, call: Call) -> None:
         "why": "late flights are missed",
     }
     assert f"barred     {SECOND}" in call("status", "loans").out
+
+
+def test_next_of_a_run_that_waits_is_promote_until_a_person_moved_the_champion(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW - WEEK)
+    put_awaiting(store, SECOND, NOW)
+    assert read_overview(store, "loans", LATER).next() == f"refit promote loans {SECOND} --reason '…'"
+    registry.promote(store, SECOND, who="me", why="a true break", now=NOW + timedelta(hours=1))
+    assert read_overview(store, "loans", LATER).next() == ""
 
 
 def test_next_is_the_scheduled_time_where_the_file_has_one(store: ObjectStore, call: Call) -> None:
