@@ -1,5 +1,6 @@
 """Makes the profile of rows that pass by: one running summary per column. data/profile.py says what is in it."""
 
+import math
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ VALUE_CHARACTERS: Final = 100
 MAX_BINS: Final = 512
 _QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TINY: Final = 1e-12  # numbers nearer to zero share one bin
+_LARGEST: Final = math.log(sys.float_info.max)
 _DAY: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -211,7 +213,8 @@ def _bin_numbers(finite: np.ndarray) -> np.ndarray:
 def _edges(number: int) -> tuple[float, float]:
     if number == 0:
         return -_TINY, _TINY
-    near, far = (min(_TINY * GAMMA**n, sys.float_info.max) for n in (abs(number) - 1, abs(number)))
+    powers = (math.log(_TINY) + n * math.log(GAMMA) for n in (abs(number) - 1, abs(number)))
+    near, far = (math.exp(power) if power < _LARGEST else sys.float_info.max for power in powers)
     return (near, far) if number > 0 else (-far, -near)
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from refit.data import parts, search
 from refit.data.clean import is_clean, key_hashes, trained_keys
 from refit.data.hashing import Words
+from refit.data.standing import INSTANT
 from refit.data.updates import Counts
-from tests.fixtures.shelf import INSTANT, Shelf, at, pipeline, values
+from tests.fixtures.shelf import Shelf, at, pipeline, values
 
 Read = tuple[int, int]  # key, hour
 
@@ -66,7 +67,8 @@ def test_snapshot_equals_a_plain_recomputation(extracts: list[list[Read]], until
 def two_hashes(batch: pa.RecordBatch, key: Any) -> Words:
     """Hashes under which half of all keys collide."""
     ids = batch.column(key[0]).to_numpy(zero_copy_only=False)
-    return (ids % 2).astype(np.uint64) * np.uint64(2**63)
+    hashes: Words = (ids % 2).astype(np.uint64) * np.uint64(2**63)
+    return hashes
 
 
 @pytest.mark.parametrize(
