@@ -115,7 +115,7 @@ def _bucket(url: str, rest: str) -> Bucket:
     if "@" in bucket or ":" in bucket:
         raise BadStoreUrl(url, "it holds credentials or a port; those belong into the AWS_* variables")
     if "?" in rest or "#" in rest:
-        raise BadStoreUrl(url, "settings belong into AWS_ENDPOINT_URL_S3, AWS_REGION and the other AWS_* variables")
+        raise BadStoreUrl(url, "settings belong into AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and the like")
     if not _BUCKET.fullmatch(bucket):
         raise BadStoreUrl(url, "it needs the name of a bucket: 3 to 63 letters, digits, '-', '.' or '_'")
     prefix = prefix.strip("/")

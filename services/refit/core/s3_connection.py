@@ -55,7 +55,7 @@ class Limits:
 
     def pause(self, repetition: int) -> float:
         """Seconds to wait before a repetition: longer each time, and by chance, so that clients do not meet again."""
-        longest = self.wait_seconds * min(1.0, 2.0**repetition / 16)
+        longest = self.wait_seconds * min(1.0, 2.0 ** min(repetition, 10) / 16)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311, no secret
 
     def allows(self, n_bytes: int, seconds: float) -> bool:
@@ -68,13 +68,21 @@ class S3Connection:
 
     Args:
         url: The store, for messages.
+        clock, sleep: Seconds; for tests.
 
     Raises:
         StoreRefused: the AWS_* settings or the AWS config file cannot be right.
     """
 
-    def __init__(self, url: str, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.limits, self._clock, self._sleep = limits, clock, sleep
         try:
             self.client = _client(limits)
         except (*BOTOCORE, ValueError) as error:
@@ -93,19 +101,19 @@ class S3Connection:
         Raises:
             AccessError, ConfigError, DependencyError: see `s3_errors`.
         """
-        started = time.monotonic()
+        started = self._clock()
         for repetition in itertools.count():
             try:
                 return request()
             except BOTOCORE as error:
                 failure = mapped(error, doing, url, self.endpoint)
                 pause = self.limits.pause(repetition)
-                spent = time.monotonic() - started + pause + self.limits.read_seconds
+                spent = self._clock() - started + pause + self.limits.read_seconds
                 if not is_transient(error) or spent > self.limits.call_seconds:
                     raise failure from error
                 if repetition:  # a single one is everyday life
                     logger().warning("the store is asked again", why=failure.message, repetition=repetition + 1)
-                time.sleep(pause)
+                self._sleep(pause)
         raise AssertionError("unreachable: the loop has no end of its own")
 
     def chunks(self, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
@@ -125,7 +133,7 @@ class S3Connection:
             except HTTPError as error:
                 raise ResponseStreamingError(error=error) from error
 
-    def upload(self, body: bytes | bytearray) -> "Upload":
+    def upload(self, body: bytes) -> "Upload":
         return Upload(body, self.limits, self.endpoint)
 
 
@@ -135,7 +143,7 @@ class Upload(io.BytesIO):
     Bytes as such would be handed to the socket at once, with `connect_seconds` for all of them.
     """
 
-    def __init__(self, body: bytes | bytearray, limits: Limits, endpoint: str) -> None:
+    def __init__(self, body: bytes, limits: Limits, endpoint: str) -> None:
         super().__init__(body)
         self._limits, self._endpoint, self._started = limits, endpoint, time.monotonic()
 

@@ -154,7 +154,9 @@ def _answered(error: ClientError, what: str) -> RefitError:
     if code == "InvalidObjectState":
         return ArtifactError(f"{what}: {said}", next="restore the object from its archive tier")
     if code in _REGION_CODES or status in (301, 307):
-        return StoreRefused(f"{what}: the bucket lies elsewhere, {said}", next="set AWS_REGION to the bucket's region")
+        return StoreRefused(
+            f"{what}: the bucket lies elsewhere, {said}", next="set AWS_DEFAULT_REGION to the bucket's region"
+        )
     if code in _FULL_CODES or status == 507:
         return StoreFull(f"{what}: no room left, {said}", next="raise the quota, or delete what is not needed")
     if is_transient(error):

@@ -50,8 +50,10 @@ class MultipartUpload:
         self._buffer += chunk
         size = self._connection.limits.part_bytes
         while len(self._buffer) > size:
-            self._send(self._buffer[:size])
+            with memoryview(self._buffer) as view:
+                part = bytes(view[:size])
             del self._buffer[:size]
+            self._send(part)
 
     def finish(self, put: Callable[[bytes], object]) -> None:
         """The object stands, whole.
@@ -62,8 +64,7 @@ class MultipartUpload:
         if self._upload_id is None:
             put(bytes(self._buffer))
             return
-        self._send(self._buffer)
-        self._buffer.clear()
+        self._send(bytes(self._buffer))
         self._change("complete", self._complete)
 
     def abort(self) -> None:
@@ -74,7 +75,7 @@ class MultipartUpload:
                     Bucket=self._bucket, Key=self._path, UploadId=self._upload_id
                 )
 
-    def _send(self, part: bytearray) -> None:
+    def _send(self, part: bytes) -> None:
         if len(self._parts) == MAX_PARTS:
             raise TooLong(self._key, self._url, self._sent_bytes)
         upload_id, number = self._id(), len(self._parts) + 1

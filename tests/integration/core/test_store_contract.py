@@ -2,6 +2,7 @@
 
 import io
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -121,6 +122,21 @@ def test_a_stream_appears_whole_at_its_end(store: ObjectStore, tmp_path: Path) -
     assert writer.artifact == describe("data/part", chunk * 20)
     assert store.get("data/part") == chunk * 20
     assert artifacts.fetch(store, writer.artifact, tmp_path).read_bytes() == chunk * 20
+
+
+def test_streams_in_and_out_take_flat_memory(store: ObjectStore, tmp_path: Path) -> None:
+    chunk = bytes(1 << 20)
+    tracemalloc.start()
+    try:
+        with store.writer("data/part") as writer:
+            for _ in range(48):
+                writer.write(chunk)
+        store.download("data/part", tmp_path / "copy")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "copy").stat().st_size == 48 << 20
+    assert peak < 26 << 20
 
 
 @pytest.mark.parametrize("size", [0, 10, 9 << 20], ids=["empty", "small", "several parts"])
