@@ -58,8 +58,8 @@ def test_a_second_run_waits_as_long_as_asked_and_then_gives_up(store: ObjectStor
 
 
 def test_a_waiting_run_goes_on_as_soon_as_the_first_ends(store: ObjectStore) -> None:
-    first, told = acquire(lock(store, "a")), []
-    time = Time()
+    told: list[Holder] = []
+    first, time = acquire(lock(store, "a")), Time()
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
