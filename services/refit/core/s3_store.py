@@ -168,6 +168,7 @@ class S3Store:
         self._call(f"delete {key}", request)
 
     def sweep(self, older_than: timedelta) -> int:
+        """As the Protocol says. MinIO lists uploads by whole key only, and removes them itself after a day."""
         answer = self._call(
             "list uploads", lambda: self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=self._prefix)
         )
