@@ -50,9 +50,18 @@ class NotBuiltYet(ConfigError):
     metavar="SECONDS",
     help="How long to wait for another run of the pipeline.",
 )
+@click.option("--full-refresh", is_flag=True, help="Read the whole window again, which also shows deletions.")
 @store_option
 @json_option
-def run(file: str, as_of: datetime | None, executor: str, wait: int, store: str | None, as_json: bool) -> None:
+def run(
+    file: str,
+    as_of: datetime | None,
+    executor: str,
+    wait: int,
+    full_refresh: bool,
+    store: str | None,
+    as_json: bool,
+) -> None:
     """Extracts new rows, retrains, judges the candidate, and promotes it when it can be trusted.
 
     FILE is the pipeline file. A candidate that is refused, too few new rows and a wait for approval are good ends:
@@ -66,7 +75,7 @@ def run(file: str, as_of: datetime | None, executor: str, wait: int, store: str 
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
     code = 0
-    request = Request(pipeline, body, as_of=as_of, wait_seconds=wait)
+    request = Request(pipeline, body, as_of=as_of, full_refresh=full_refresh, wait_seconds=wait)
     with closing(LocalExecutor()) as steps, Progress() as progress:
         try:
             outcome = Runner(root, steps, progress).run(request)

@@ -155,10 +155,13 @@ class Lock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """The lock is free for others, unless it was lost."""
+        """The lock is free for others, unless it was lost, or an error left the run unsettled.
+
+        Then it stays, so that whoever takes it over settles the run first.
+        """
         self._ended.set()
         with self._guard:
-            if not self._lost:
+            if not self._lost and error is None:
                 with suppress(RefitError):  # it ages and is taken over; the run's own result stands
                     self._write(None)
 

@@ -73,7 +73,7 @@ def main(step: Step) -> NoReturn:
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
     started, token = datetime.now(UTC), new_token()
-    run_id, number = environment.get("REFIT_RUN_ID", ""), int(environment.get("REFIT_ATTEMPT") or 1)
+    run_id, number = environment.get("REFIT_RUN_ID", ""), _number(environment.get("REFIT_ATTEMPT", ""))
     logs.configure(run_id=run_id, step=step.name)
     _end_on_sigterm()
     failure, store = None, None
@@ -188,6 +188,11 @@ def _known(error: BaseException) -> RefitError | None:
     if type(error).__name__ == "TerminatedWorkerError":  # joblib's; core does not import it
         return DependencyError("a worker process of the fit was killed", next="give the step more memory")
     return None
+
+
+def _number(text: str) -> int:
+    """The attempt's number, for logs alone: 1 where a person started the step by hand."""
+    return int(text) if text.isdecimal() else 1
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -87,10 +87,13 @@ class Runner:
             lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
         )
         with lock:
-            run = _start(store, request, run_id, now)
+            run = _start(store, request, run_id, datetime.now(UTC))
             self.listen(RunStarted(run))
             failure, terminated = self._walk(store, run, request, lock)
-            outcome = write_outcome(store, conclude(store, run, failure, self._attempts, datetime.now(UTC)))
+            outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
+            if terminated and outcome.error:
+                outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
+            outcome = write_outcome(store, outcome)
         self.listen(RunEnded(outcome))
         if terminated:
             raise terminated

@@ -119,3 +119,11 @@ def test_the_restarted_coordinator_of_a_run_takes_its_own_lock(store: ObjectStor
     settled: list[str] = []
     with acquire(lock(store, "a", settled)):
         assert settled == []
+
+
+def test_a_holder_that_ends_by_an_error_leaves_the_lock_for_whoever_settles_its_run(store: ObjectStore) -> None:
+    with pytest.raises(ZeroDivisionError), acquire(lock(store, "a")):
+        raise ZeroDivisionError
+    holder = holder_of(store)
+    assert holder is not None
+    assert holder.run_id == "a"
