@@ -1,0 +1,124 @@
+"""What is read: on from the watermark, or all afresh."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from refit.core.config import source_digest
+from refit.core.domain import Batch, Column, RunRecord, Snapshot
+from refit.extract.plan import Plan, plan
+from refit.extract.query import Bounds
+from tests.fixtures.records import run_record
+from tests.fixtures.shelf import at, pipeline
+
+COLUMNS = (
+    Column(name="id", database_type="bigint", type="int64"),
+    Column(name="at", database_type="date", type="date32"),
+)
+SOURCE = {"query": "SELECT 1", "key": ["id"], "cursor": "at"}
+BATCH = Batch(run_id="r1", as_of=at(10), read=1, new=1)
+
+
+def run(hours: float, **fields: Any) -> RunRecord:
+    return run_record(as_of=at(hours), **fields)
+
+
+def snapshot(**fields: Any) -> Snapshot:
+    given: dict[str, Any] = {
+        "batches": (BATCH,),
+        "watermark": at(9),
+        "source_digest": source_digest(pipeline()),
+        "refreshed_at": at(10),
+        "columns": COLUMNS,
+    }
+    return Snapshot(**given | fields)
+
+
+def made(before: Snapshot | None, hours: float = 20, found: Any = COLUMNS, record: Any = None, **file: Any) -> Plan:
+    return plan(pipeline(**file), run(hours, **(record or {})), before, found)
+
+
+def test_the_first_extract_reads_the_whole_window_and_rows_without_cursor() -> None:
+    found = made(None)
+    assert found.fresh and found.fresh_reason == "the first extract"
+    assert found.bounds == Bounds(None, at(20), without_cursor=True) and found.older == ()
+    rolling = made(None, window={"kind": "rolling", "length": "5h"})
+    assert rolling.bounds == Bounds(at(15), at(20), without_cursor=True) and rolling.window_start == at(15)
+
+
+def test_a_snapshot_goes_on_from_its_watermark() -> None:
+    found = made(snapshot())
+    assert not found.fresh and found.bounds == Bounds(at(9), at(20)) and found.older == (BATCH,)
+    assert found.refreshed_at == at(10)
+
+
+def test_overlap_lag_and_window_move_the_bounds() -> None:
+    assert made(snapshot(), source=SOURCE | {"overlap": "2h", "lag": "1h"}).bounds == Bounds(at(7), at(19))
+    rolling = made(snapshot(), source=SOURCE | {"overlap": "8h"}, window={"kind": "rolling", "length": "15h"})
+    assert rolling.bounds == Bounds(at(5), at(20)) and not rolling.fresh
+
+
+@pytest.mark.parametrize("hours", [8, 9])
+def test_a_run_as_of_before_the_watermark_reads_nothing(hours: int) -> None:
+    found = made(snapshot(), hours)
+    assert found.bounds is None and found.older == (BATCH,) and not found.fresh
+
+
+def test_a_run_within_the_lag_of_the_watermark_reads_nothing() -> None:
+    assert made(snapshot(), 9.5, source=SOURCE | {"lag": "1h"}).bounds is None
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "reason"),
+    [
+        pytest.param({}, {"source": SOURCE | {"query": "SELECT 2"}}, "query, key, cursor or columns", id="query"),
+        pytest.param({}, {"source": SOURCE | {"key": ["id", "x"]}}, "query, key, cursor or columns", id="key"),
+        pytest.param({}, {"source": SOURCE | {"cursor": "x"}}, "query, key, cursor or columns", id="cursor"),
+        pytest.param({}, {"columns": {"id": {"min": 1}}}, "query, key, cursor or columns", id="contract"),
+        pytest.param({}, {"record": {"full_refresh": True}}, "--full-refresh", id="asked for"),
+        pytest.param({"window_start": at(5)}, {}, "the window is longer", id="expanding now"),
+        pytest.param(
+            {"window_start": at(5)},
+            {"window": {"kind": "rolling", "length": "16h"}},
+            "the window is longer",
+            id="longer",
+        ),
+        pytest.param({"refreshed_at": at(20) - timedelta(days=30)}, {}, "full_refresh is due", id="due"),
+        pytest.param({"watermark": None}, {}, "the first extract", id="nothing read yet"),
+        pytest.param({"columns": COLUMNS[:1]}, {}, "columns of the query's result changed", id="new column"),
+    ],
+)
+def test_what_asks_for_a_fresh_start(before: dict[str, Any], options: dict[str, Any], reason: str) -> None:
+    found = made(snapshot(**before), **options)
+    assert reason in found.fresh_reason and found.older == () and found.bounds is not None
+    assert found.bounds.without_cursor and found.refreshed_at == at(20)
+
+
+@pytest.mark.parametrize(
+    ("before", "options"),
+    [
+        pytest.param({}, {"target": "z"}, id="target"),
+        pytest.param({}, {"source": SOURCE | {"lag": "1h", "min_new_rows": 9}}, id="lag"),
+        pytest.param({"window_start": at(5)}, {"window": {"kind": "rolling", "length": "9h"}}, id="shorter window"),
+        pytest.param({}, {"window": {"kind": "rolling", "length": "9h"}}, id="rolling now"),
+        pytest.param(
+            {"refreshed_at": at(0) - timedelta(days=99)}, {"source": SOURCE | {"full_refresh": "never"}}, id="never"
+        ),
+        pytest.param({"refreshed_at": at(0) - timedelta(days=99)}, {"hours": 9}, id="due, but as of the past"),
+    ],
+)
+def test_what_does_not(before: dict[str, Any], options: dict[str, Any]) -> None:
+    assert not made(snapshot(**before), **options).fresh
+
+
+def test_changes_of_columns_are_named() -> None:
+    now = (
+        COLUMNS[0].model_copy(update={"database_type": "text"}),
+        Column(name="b", database_type="real", type="double"),
+    )
+    assert made(snapshot(), found=now).warnings == (
+        'column "b" is new in the query\'s result (real)',
+        'column "at" is gone from the query\'s result',
+        'column "id" was bigint and is now text',
+    )
