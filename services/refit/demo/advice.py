@@ -102,5 +102,5 @@ def columns(lines: Sequence[Line]) -> list[str]:
         if len(command) <= width:
             shown.append(f"  {command:<{width}}  {does}".rstrip())
         else:
-            shown += [f"  {command}", f"  {'':<{width}}  {does}".rstrip()]
+            shown += [f"  {command}", *([f"  {'':<{width}}  {does}"] if does else [])]
     return shown

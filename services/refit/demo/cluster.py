@@ -115,14 +115,23 @@ def new(state: Path, binaries: Binaries, owner: Owner) -> Cluster:
     """
     remove(state, owner)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place(state, owner)))
+    try:
+        cluster = _made(folder, binaries, owner)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with os.fdopen(os.open(state / RECORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(asdict(cluster), file)
+    return cluster
+
+
+def _made(folder: Path, binaries: Binaries, owner: Owner) -> Cluster:
     version = binaries.version()
     if owner.uid is not None and not open_to_all(binaries.folder):
         binaries = copied(binaries, folder / "package")
     owner.take(folder)
     cluster = Cluster(str(folder), str(binaries.folder), version, secrets.token_urlsafe(24))
     _initdb(cluster, owner)
-    with os.fdopen(os.open(state / RECORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(asdict(cluster), file)
     return cluster
 
 
@@ -151,7 +160,7 @@ def _is_ours(folder: Path, owner: Owner) -> bool:
 def _place(state: Path, owner: Owner) -> Path:
     if owner.uid is None:
         return state
-    places = (state.resolve(), Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp"))  # noqa: S108
+    places = (state, Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp"))  # noqa: S108
     for place in places:
         if place.is_dir() and open_to_all(place):
             return place

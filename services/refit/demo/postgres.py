@@ -80,6 +80,7 @@ def server(state: Path, binaries: Binaries | None = None) -> Iterator[str]:
     """
     binaries = binaries or find()
     owner = clusters.owner()
+    state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     with _locked(state):
         running = _start_known(state, binaries, owner) or _start(clusters.new(state, binaries, owner), owner)

@@ -107,6 +107,21 @@ def test_server_that_cannot_start_says_why(state: Path, monkeypatch: pytest.Monk
         pass
 
 
+def test_cluster_that_cannot_be_made_says_why_and_leaves_nothing(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PREFIX", f"refit-postgres-{tmp_path.name}-{os.getpid()}-")
+    programs = Binaries(EMBEDDED, tmp_path / "package" / "pginstall" / "bin")
+    programs.folder.mkdir(parents=True)
+    for name, script in {"initdb": "echo no room >&2; exit 1", "postgres": "echo 'postgres (PostgreSQL) 99.0'"}.items():
+        (programs.folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs.folder / name).chmod(0o755)
+    with pytest.raises(DependencyError, match="initdb failed: no room"), postgres.server(state, programs):
+        pass
+    for place in (state, Path(tempfile.gettempdir())):
+        assert list(place.glob(f"{cluster.PREFIX}*")) == []
+
+
 def test_second_process_is_told_that_the_folder_is_in_use(state: Path) -> None:
     with postgres.server(state), pytest.raises(postgres.InUse, match="another process"), postgres.server(state):
         pass
@@ -180,7 +195,7 @@ def test_an_ordinary_user_with_the_package_alone_has_a_server(tmp_path: Path) ->
     environment = {"PATH": "/nowhere", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(folder)}
     try:
         done = subprocess.run(
-            [python, "-c", code, str(folder / "state")], env=environment, cwd="/", capture_output=True, text=True,
+            [python, "-c", code, "state"], env=environment, cwd=folder, capture_output=True, text=True,
             user=user if os.geteuid() == 0 else None, timeout=60, check=False,
         )  # fmt: skip
     finally:
