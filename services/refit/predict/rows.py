@@ -22,7 +22,7 @@ from refit.core.errors import ConfigError, DataError
 from refit.ml.frame import ColumnsMissing, Kind, kind_of
 
 BATCH_ROWS: Final = 65_536
-BLOCK_BYTES: Final = 16 << 20  # the longest row of a CSV file
+BLOCK_BYTES: Final = 2 << 20  # the longest row of a CSV file; Arrow reads up to 32 blocks ahead
 
 Format = Literal["parquet", "csv"]
 
