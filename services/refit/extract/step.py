@@ -78,7 +78,7 @@ def extract(context: Context) -> ExtractManifest:
     warnings = [*todo.warnings, *volume.warnings(context.pipeline, todo, rows.read if rows else 0)]
     new_since, skipped = volume.since_verdict(context, snapshot)
     counted = _count(context, rows, counts, snapshot)
-    if not skipped and not counted.snapshot:
+    if not counted.snapshot and (todo.fresh or not skipped):
         raise EmptySource(context)
     context.report(_summary(counted, skipped))
     return context.manifest(
