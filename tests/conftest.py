@@ -1,3 +1,3 @@
 """What all tests share. Fixtures live in tests/fixtures."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.skips"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.s3", "tests.fixtures.skips"]

@@ -11,9 +11,7 @@ from refit.core.s3_connection import S3Connection
 from refit.core.s3_store import S3Store
 from refit.core.store import ObjectStore
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.s3 import HASTY, PATIENT, bucket, s3_connection, s3_server, set_s3
-
-__all__ = ["bucket", "s3_connection", "s3_server"]
+from tests.fixtures.s3 import HASTY, PATIENT, set_s3
 
 
 @pytest.fixture
