@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,15 +57,20 @@ def demo(number: int, fresh: bool, folder: Path, database: bool, as_json: bool) 
         if database:
             _keep_up(place, dsn, tell, as_json=as_json)
             return
-        show = Show(place, dsn, tell, err=as_json)
-        show.run(number)
-        if show.done and show.exit_code == 0 and show.done[-1].as_of:
-            place.write_next_week(dsn, show.done[-1].as_of)
+        show = _run_weeks(place, dsn, number, tell, as_json=as_json)
     if as_json:
         say_json(document(show.done, place, show.following()))
     else:
         _tell_end(place, show)
     click.get_current_context().exit(show.exit_code)
+
+
+def _run_weeks(place: Folder, dsn: str, number: int, tell: Callable[[str], None], *, as_json: bool) -> Show:
+    with closing(Show(place, dsn, tell, err=as_json)) as show:
+        show.run(number)
+    if show.done and show.exit_code == 0 and show.done[-1].as_of:
+        place.write_next_week(dsn, show.done[-1].as_of)
+    return show
 
 
 @contextmanager

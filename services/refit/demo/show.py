@@ -44,9 +44,14 @@ class Show:
         self._tell, self._err = tell, err
         self._watch = _Watch()
         environment = {name: value for name, value in os.environ.items() if name != "REFIT_SOURCE_DSN_FILE"}
-        self._runner = Runner(self._root, LocalExecutor({**environment, "REFIT_SOURCE_DSN": dsn}), self._watch)
+        self._executor = LocalExecutor({**environment, "REFIT_SOURCE_DSN": dsn})
+        self._runner = Runner(self._root, self._executor, self._watch)
         self.done: list[Outcome] = []
         self.exit_code = 0
+
+    def close(self) -> None:
+        """No step's process is left."""
+        self._executor.close()
 
     @property
     def store(self) -> ObjectStore:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from refit.demo import cluster
+from refit.demo import cluster, flights
 from refit.demo.folder import PIPELINE, Folder
 
 REFIT = [sys.executable, "-m", "refit.cli"]
@@ -162,6 +163,20 @@ def test_database_stays_up_for_runs_of_ones_own_until_ctrl_c(place: Folder, nint
     assert process.returncode == 0
     assert not place.dsn.exists()
     assert processes_of(place) == []
+
+
+def test_given_database_is_filled_and_used_in_place_of_an_own_server(database: str, tmp_path: Path) -> None:
+    given = environment() | {"REFIT_DEMO_DSN": database}
+    with subprocess.Popen(
+        [*REFIT, "demo", "--database", "--json"], cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        answer = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        assert Path(answer["dsn_file"]).read_text() == database
+        assert flights.load(database) == 327_346
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert not list(tmp_path.glob(".refit/demo/cluster.json"))
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 143), (signal.SIGKILL, -9)])
