@@ -76,7 +76,7 @@ class Numbers(Counts):
 
     def add(self, values: pa.Array) -> None:
         super().add(values)
-        numbers = values.drop_null().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = values.drop_null().cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         finite = numbers[np.isfinite(numbers)]
         self.not_finite += len(numbers) - len(finite)
         if not len(finite):

@@ -126,7 +126,10 @@ def open_database(dsn: str, application_name: str, timeout: timedelta) -> Iterat
     with closing(_connect(settings)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         database = Database(connection, timeout)
-        database.fetch(_SETTINGS.format(milliseconds=int(timeout.total_seconds() * 1000)), "begin")
+        settled = _SETTINGS.format(milliseconds=int(timeout.total_seconds() * 1000))
+        if connection.get_parameter_status("server_encoding") == "SQL_ASCII":
+            settled += "; SET LOCAL client_encoding = 'SQL_ASCII'"  # or one cell that is not UTF-8 ends the stream
+        database.fetch(settled, "begin")
         yield database
 
 

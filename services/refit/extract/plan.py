@@ -63,10 +63,10 @@ def column_changes(before: Sequence[Column], now: Sequence[Column]) -> tuple[str
 
 
 def _fresh_reason(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, changes: Sequence[str]) -> str:
-    if snapshot is None or snapshot.watermark is None:
-        return "the first extract"
     if run.full_refresh:
         return "--full-refresh"
+    if snapshot is None or snapshot.watermark is None:
+        return "the first extract"
     if snapshot.source_digest != source_digest(pipeline):
         return "query, key, cursor or columns of the file changed"
     if changes:

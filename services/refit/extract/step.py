@@ -58,7 +58,7 @@ def extract(context: Context) -> ExtractManifest:
         DependencyError, AccessError: the database or the store.
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
-    before = _snapshot(context.store, ref[0].run_id) if ref else None
+    before = _snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
     name = f"refit/{context.pipeline.name}/{context.run.run_id}"
     query = statement(context.pipeline.source.query)
     with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
