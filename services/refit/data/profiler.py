@@ -18,6 +18,7 @@ TOP_VALUES: Final = 50
 TRACKED_VALUES: Final = 1_000
 VALUE_CHARACTERS: Final = 100
 MAX_BINS: Final = 512
+WIDE: Final = 100_000  # a range of bins that is counted by sorting
 _QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TINY: Final = 1e-12  # numbers nearer to zero share one bin
 _LARGEST: Final = math.log(sys.float_info.max)
@@ -84,8 +85,7 @@ class Numbers(Counts):
         self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
         with np.errstate(over="ignore", invalid="ignore"):
             self._add_moments(finite)
-        for number, count in zip(*np.unique(_bin_numbers(finite), return_counts=True), strict=True):
-            self.bins[int(number)] = self.bins.get(int(number), 0) + int(count)
+        _tally(self.bins, _bin_numbers(finite))
 
     def _add_moments(self, finite: np.ndarray) -> None:
         """Chan, Golub & LeVeque 1979, Updating formulae and a pairwise algorithm for computing sample variances."""
@@ -135,8 +135,7 @@ class Instants(Counts):
         if not len(at):
             return
         self.low, self.high = min(self.low, int(at.min())), max(self.high, int(at.max()))
-        for number, count in zip(*np.unique(at // (_DAY * self.width), return_counts=True), strict=True):
-            self.bins[int(number)] = self.bins.get(int(number), 0) + int(count)
+        _tally(self.bins, at // (_DAY * self.width))
         while len(self.bins) > MAX_BINS:
             self.width *= 2
             wider: dict[int, int] = {}
@@ -172,6 +171,9 @@ class Values(Counts):
             values = pc.utf8_slice_codeunits(values, 0, VALUE_CHARACTERS)
         counted = values.value_counts()
         found, counts = counted.field("values"), counted.field("counts").to_numpy()
+        if len(counts) > 2 * TRACKED_VALUES and counts.max() == 1:
+            self.missed += 1  # nothing is frequent here
+            return
         if len(counts) > 2 * TRACKED_VALUES:
             order = np.argpartition(-counts, TRACKED_VALUES)  # the most frequent first, then the next one
             self.missed += int(counts[order[TRACKED_VALUES]])
@@ -200,6 +202,19 @@ class Values(Counts):
                 }
             )
         )
+
+
+def _tally(bins: dict[int, int], numbers: np.ndarray) -> None:
+    """Adds how often each number occurs."""
+    least = int(numbers.min())
+    if int(numbers.max()) - least < WIDE:
+        counts = np.bincount(numbers - least)
+        found = np.flatnonzero(counts)
+        found, counts = found + least, counts[found]
+    else:
+        found, counts = np.unique(numbers, return_counts=True)
+    for number, count in zip(found.tolist(), counts.tolist(), strict=True):
+        bins[number] = bins.get(number, 0) + count
 
 
 def _bin_numbers(finite: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from refit.data.standing import Fetch, Rows
 
 Hasher = Callable[[pa.RecordBatch, Sequence[str]], Words]
 
-SLICE_ROWS: Final = 1 << 19  # rows read now that are compared at once
-MATCH_ROWS: Final = 1 << 20  # older rows that one slice may match before it is halved
+SLICE_ROWS: Final = 1 << 18  # rows read now that are compared at once
+MATCH_ROWS: Final = 1 << 19  # older rows that one slice may match before it is halved
 ROW_BITS: Final = 40  # a place is the number of a part, then that of a row in it: the order of reading
 ROW_MASK: Final = (1 << ROW_BITS) - 1
 

@@ -1,8 +1,8 @@
 """What an extract reads: on from the watermark, or the whole window afresh. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from refit.core.config import Pipeline, source_digest
 from refit.core.domain import Batch, Column, RunRecord, Snapshot
@@ -42,7 +42,7 @@ def plan(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, columns:
     reason = _fresh_reason(pipeline, run, snapshot, changes)
     if reason or snapshot is None:
         whole = Bounds(start, until, without_cursor=True)
-        return Plan(whole, (), reason, run.as_of, start, changes)
+        return Plan(whole, (), reason, run.as_of, start, (*changes, *_of_a_day(pipeline, columns)))
     bounds = _continued(pipeline, run, snapshot, start, until)
     return Plan(bounds, snapshot.batches, "", snapshot.refreshed_at, snapshot.window_start, changes)
 
@@ -60,6 +60,17 @@ def column_changes(before: Sequence[Column], now: Sequence[Column]) -> tuple[str
         if name in was and (was[name].database_type, was[name].type) != (is_[name].database_type, is_[name].type)
     ]
     return tuple(came + went + changed)
+
+
+def _of_a_day(pipeline: Pipeline, columns: Sequence[Column]) -> Iterator[str]:
+    """A date stands for its midnight, so the rest of a day's rows comes after a run that has read that day."""
+    source = pipeline.source
+    is_date = any(column.name == source.cursor and column.database_type == "date" for column in columns)
+    if is_date and max(source.lag, source.overlap) < timedelta(days=1):
+        yield (
+            f'the cursor "{source.cursor}" is a date: rows of a day that come after a run has read that day are not '
+            "seen; set source.lag or source.overlap to 1d unless a day's rows come all at once"
+        )
 
 
 def _fresh_reason(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, changes: Sequence[str]) -> str:

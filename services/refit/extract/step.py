@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Final
 
+import stamina
+
 from refit.core import keys, logs
 from refit.core.config import source_digest
 from refit.core.context import Context, read_manifest
-from refit.core.domain import Batch, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
+from refit.core.domain import Batch, Column, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
 from refit.core.errors import ArtifactError, DataError
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.step import Step
@@ -20,6 +22,7 @@ from refit.data.updates import Counts, find_updates
 from refit.extract import volume
 from refit.extract.database import open_database, read_dsn
 from refit.extract.describe import describe
+from refit.extract.faults import ReadConflict
 from refit.extract.plan import Plan, plan
 from refit.extract.read import RowsRead, read_rows
 from refit.extract.statement import statement
@@ -59,13 +62,7 @@ def extract(context: Context) -> ExtractManifest:
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
     before = _snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
-    name = f"refit/{context.pipeline.name}/{context.run.run_id}"
-    query = statement(context.pipeline.source.query)
-    with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
-        columns = describe(database, query, context.pipeline)
-        todo = plan(context.pipeline, context.run, before, [column.column for column in columns])
-        _older_objects(context, todo)
-        rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
+    todo, columns, rows = _read(context, before)
     counts, batch = _batch(context, todo, rows) if rows and rows.read else (Counts(), None)
     snapshot = Snapshot(
         batches=(*todo.older, batch) if batch else todo.older,
@@ -73,7 +70,7 @@ def extract(context: Context) -> ExtractManifest:
         source_digest=source_digest(context.pipeline),
         refreshed_at=todo.refreshed_at,
         window_start=todo.window_start,
-        columns=tuple(column.column for column in columns),
+        columns=columns,
     )
     warnings = [*todo.warnings, *volume.warnings(context.pipeline, todo, rows.read if rows else 0)]
     new_since, skipped = volume.since_verdict(context, snapshot)
@@ -96,6 +93,20 @@ def extract(context: Context) -> ExtractManifest:
         snapshot_generation=ref[0].generation if ref else 0,
         profile=rows.profile if rows and not skipped else None,
     )
+
+
+@stamina.retry(on=ReadConflict, attempts=3, timeout=None, wait_initial=1.0)
+def _read(context: Context, before: Snapshot | None) -> tuple[Plan, tuple[Column, ...], RowsRead | None]:
+    """What was to be read, the columns as they are, and the rows; a replica's conflict is read again at once."""
+    name = f"refit/{context.pipeline.name}/{context.run.run_id}"
+    query = statement(context.pipeline.source.query)
+    with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
+        columns = describe(database, query, context.pipeline)
+        known = tuple(column.column for column in columns)
+        todo = plan(context.pipeline, context.run, before, known)
+        _older_objects(context, todo)
+        rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
+    return todo, known, rows
 
 
 def settle(store: ObjectStore, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 import stamina
 
-from refit.core import keys
+from refit.core import effects, keys
 from refit.core.domain import ExtractManifest, SnapshotRef
 from refit.core.errors import RefitError
 from refit.core.refs import read_ref
@@ -248,6 +248,36 @@ def test_a_database_that_goes_away_in_mid_stream(bench: Bench, call: str, kind: 
     assert list(bench.store.list("runs/")) != [] and not [
         one.key for one in bench.store.list("runs/") if one.key.endswith("extract.json")
     ]
+
+
+def test_a_replicas_conflict_is_read_again_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.insert([(n, day(1), True, 1.0) for n in range(5)])
+    bench.execute(
+        "CREATE TABLE calm (yes bool)",
+        "CREATE FUNCTION stand() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN IF NOT EXISTS (SELECT FROM calm) THEN"
+        " RAISE EXCEPTION 'conflict with recovery' USING ERRCODE = '40001'; END IF; RETURN 1; END $$",
+    )
+    bench.file["source"]["query"] = "SELECT *, CASE WHEN id = 4 THEN stand() END AS s FROM events"
+    connects: list[str] = []
+
+    def hook(moment: str, name: str) -> None:
+        if (moment, name) == ("before", "sql connect"):
+            connects.append(name)
+            if len(connects) == 2:
+                bench.execute("INSERT INTO calm VALUES (true)")
+
+    monkeypatch.setattr(effects, "hook", hook)
+    assert bench.extract(day(5)).rows.snapshot == 5 and len(connects) == 2
+
+
+def test_a_replicas_conflict_that_stays_is_a_dependency_error(bench: Bench) -> None:
+    bench.insert([(1, day(1), True, 1.0)])
+    bench.execute(
+        "CREATE FUNCTION stand() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN"
+        " RAISE EXCEPTION 'conflict with recovery' USING ERRCODE = '40001'; END $$",
+    )
+    bench.file["source"]["query"] = "SELECT *, stand() AS s FROM events"
+    refused(bench, faults.ReadConflict, 75, "conflict with recovery")
 
 
 def test_sigterm_ends_the_step_while_the_database_is_silent(bench: Bench) -> None:

@@ -117,8 +117,14 @@ def test_changes_of_columns_are_named() -> None:
         COLUMNS[0].model_copy(update={"database_type": "text"}),
         Column(name="b", database_type="real", type="double"),
     )
-    assert made(snapshot(), found=now).warnings == (
+    assert made(snapshot(), found=now).warnings[:3] == (
         'column "b" is new in the query\'s result (real)',
         'column "at" is gone from the query\'s result',
         'column "id" was bigint and is now text',
     )
+
+
+@pytest.mark.parametrize(("delay", "warned"), [({}, True), ({"lag": "1d"}, False), ({"overlap": "2d"}, False)])
+def test_a_date_as_cursor_without_lag_or_overlap_is_warned_of(delay: dict[str, str], warned: bool) -> None:
+    found = made(None, source=SOURCE | delay).warnings
+    assert ("set source.lag or source.overlap to 1d" in " ".join(found)) is warned
