@@ -142,13 +142,13 @@ def main() -> None:
 
 
 def _end_on_sigterm() -> None:
-    """The first SIGTERM raises TerminatedError in the main thread, so that what is open is closed; others wait."""
+    """The first SIGTERM raises Sigterm in the main thread, so that what is open is closed; others wait."""
 
     def on_sigterm(_number: int, _frame: FrameType | None) -> None:
-        from refit.core.errors import TerminatedError
+        from refit.core.errors import Sigterm
 
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise TerminatedError("ended by SIGTERM")
+        raise Sigterm
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)

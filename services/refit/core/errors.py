@@ -102,6 +102,13 @@ class TerminatedError(RefitError):
     retried = True
 
 
+class Sigterm(BaseException):
+    """SIGTERM came; told as TerminatedError where the process ends.
+
+    Like KeyboardInterrupt it is no Exception: whoever handles errors, a library included, must not go on after it.
+    """
+
+
 class UnknownFormat(ArtifactError):
     """A stored document has a format that this version does not read."""
 

@@ -26,7 +26,15 @@ from refit.core import artifacts, keys, logs
 from refit.core.config import parse_pipeline
 from refit.core.context import Context, max_rss_bytes, read_manifest
 from refit.core.domain import Failure, Manifest, RunRecord, StepName, Termination
-from refit.core.errors import ConfigError, DependencyError, DiskError, RefitError, SupersededError, TerminatedError
+from refit.core.errors import (
+    ConfigError,
+    DependencyError,
+    DiskError,
+    RefitError,
+    Sigterm,
+    SupersededError,
+    TerminatedError,
+)
 from refit.core.refs import new_token
 from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_store
 
@@ -82,6 +90,7 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
         store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
         _run(step, store, _required(environment, "REFIT_RUN_ID"), token, number, started)
     except BaseException as error:  # noqa: BLE001  the one place where everything ends
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # or it would end what is written here
         failure = describe(error, step.name)
         logs.logger().error(
             "failed", exit_code=failure.exit_code, message=failure.message, next=failure.next, exc_info=error
@@ -181,6 +190,8 @@ def _known(error: BaseException) -> RefitError | None:
         return SupersededError(error.message, next="run again")
     if isinstance(error, RefitError):
         return error
+    if isinstance(error, Sigterm):
+        return TerminatedError("ended by SIGTERM", next="run again")
     if isinstance(error, KeyboardInterrupt):
         return TerminatedError("interrupted")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
@@ -217,10 +228,11 @@ def _leave(last_words: Termination, environment: Mapping[str, str], store: Objec
 
 
 def _end_on_sigterm() -> None:
-    """SIGTERM raises TerminatedError; a process stuck in native code ends by itself after the grace."""
+    """The first SIGTERM raises Sigterm; a process stuck in native code ends by itself after the grace."""
 
     def on_sigterm(_number: int, _frame: FrameType | None) -> None:
-        raise TerminatedError("terminated by SIGTERM", next="it is repeated; nothing was published")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end what the first one closes
+        raise Sigterm
 
     signal.signal(signal.SIGTERM, on_sigterm)
     if threading.current_thread() is not threading.main_thread():

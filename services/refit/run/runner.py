@@ -15,7 +15,7 @@ from refit.core import artifacts, environment, keys
 from refit.core.config import Pipeline
 from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
-from refit.core.errors import ConfigError, RefitError, SupersededError, TerminatedError
+from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
 from refit.core.probe import probe
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle, write_outcome
@@ -71,6 +71,7 @@ class Runner:
             LockBusy: another run went on for longer than `wait_seconds`; no run was started.
             ConfigError: as_of lies in the future.
             TerminatedError: this process was asked to end; the run's outcome says so.
+            Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         now = datetime.now(UTC)
         if request.as_of and request.as_of > now:
@@ -113,9 +114,10 @@ class Runner:
                     break
         except TerminatedError as error:
             return describe(error, step), error
-        except KeyboardInterrupt:
-            interrupted = TerminatedError("interrupted", next="refit run FILE")
-            return describe(interrupted, step), interrupted
+        except (Sigterm, KeyboardInterrupt) as error:
+            words = "ended by SIGTERM" if isinstance(error, Sigterm) else "interrupted"
+            ended = TerminatedError(words, next="refit run FILE")
+            return describe(ended, step), ended
         except RefitError as error:
             return describe(error, step), None
         return None, None

@@ -1,0 +1,48 @@
+"""One attempt of a step as its own process ends it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from refit.core.domain import Termination
+
+TERMINATED = """
+import os, signal, sys
+from refit.core import logs, step
+
+class Terminating:
+    def error(self, *words, **more):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def terminated(environment, *more):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+logs.logger = Terminating
+step._required = {first}
+sys.exit(step.attempt(step.Step("train", None, None), os.environ))
+"""
+
+
+def ended_by(first: str, folder: Path) -> tuple[int, Termination]:
+    """Exit code and last words of an attempt that is terminated while it tells its failure."""
+    words = folder / "words"
+    words.touch()
+    environment = {"REFIT_TERMINATION": str(words), "REFIT_STORE": f"file://{folder}/store", "REFIT_RUN_ID": "r"}
+    code = TERMINATED.replace("{first}", first)
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, check=False, timeout=30)
+    return done.returncode, Termination.from_json(words.read_bytes(), "words")
+
+
+def test_a_second_sigterm_does_not_end_what_the_first_one_closes(tmp_path: Path) -> None:
+    code, last_words = ended_by("terminated", tmp_path)
+    assert code == 143
+    assert last_words.failure is not None
+    assert last_words.failure.error_class == "killed"
+
+
+def test_a_sigterm_that_meets_a_failing_step_leaves_it_its_last_words(tmp_path: Path) -> None:
+    code, last_words = ended_by("step._required", tmp_path)
+    assert code == 64
+    assert last_words.failure is not None
+    assert last_words.failure.type == "RunUnknown"
