@@ -11,6 +11,7 @@ from refit.core import keys
 from refit.core.domain import ExtractManifest, SnapshotRef, VerdictRef
 from refit.core.environment import digest
 from refit.core.refs import move_ref, new_token, read_ref
+from refit.core.store import open_store
 from refit.extract.step import EmptySource, SnapshotGone, settle
 from refit.extract.volume import LowVolume
 from tests.integration.extract.conftest import Bench, day
@@ -323,3 +324,15 @@ def test_snapshot_equals_a_plain_recomputation(bench: Bench, steps: list[Any], o
         expected = sorted((key, seen[n][2]) for key, (_, n) in newest.items())
         assert sorted(bench.rows(manifest, day(now), "id", "x")) == expected
         assert manifest.rows.snapshot == len(expected)
+
+
+def test_a_bucket_holds_the_same_as_a_folder(bench: Bench, bucket: str) -> None:
+    bench.file["source"]["overlap"] = "2d"
+    bench.store = open_store(f"s3://{bucket}/prefix").under("events/")
+    bench.insert([(n, day(n % 4), True, float(n)) for n in range(2000)])
+    first = bench.extract(day(4))
+    bench.execute("UPDATE events SET at = '2020-01-06 00:00+00', x = -1 WHERE id = 7")
+    second = bench.extract(day(6))
+    assert (first.rows.new, second.rows.new, second.replaced, second.rows.snapshot) == (2000, 1, 1000, 2000)
+    rows = dict(bench.rows(second, day(6), "id", "x"))
+    assert rows == {n: -1.0 if n == 7 else float(n) for n in range(2000)}
