@@ -10,7 +10,7 @@ from refit.core import artifacts, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
-from refit.core.errors import RefitError
+from refit.core.errors import ArtifactError, ConfigError, DataError
 from refit.core.step import read_run
 from refit.data.clean import is_clean, key_hashes, trained_keys
 from refit.data.hashing import Words
@@ -20,8 +20,11 @@ from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
 # What a model from another version of its library, or for other columns, may raise when it is loaded or asked.
+# A store or disk that fails is not among it: the step fails then, and is tried again.
 MODEL_ERRORS: Final = (
-    RefitError,
+    ArtifactError,
+    ConfigError,
+    DataError,
     ValueError,
     TypeError,
     AttributeError,

@@ -1,0 +1,47 @@
+"""A champion that cannot be compared makes a person decide; what merely keeps it from being read does not."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refit.core.errors import AccessError, DependencyError, DiskError
+from tests.faults.case import Case
+
+FAILS_WITH = {
+    "away": DependencyError("the bucket is away"),
+    "full": DiskError("the disk is full"),
+    "denied": AccessError("the bucket denies it"),
+}
+
+
+def the_champion_is_out_of_reach() -> None:
+    """Reading the champion fails, once in the whole run."""
+    registry = importlib.import_module("refit.core.registry")
+    real, flag = registry.read_version, Path(os.environ["TESTS_FLAG"])
+
+    def read_version(*given: Any) -> Any:
+        if not flag.exists():
+            flag.touch()
+            raise FAILS_WITH[os.environ["TESTS_FAILURE"]]
+        return real(*given)
+
+    vars(registry)["read_version"] = read_version
+
+
+def unreachable(case: Case, failure: str) -> dict[str, Any]:
+    settings = {"TESTS_FLAG": str(case.scratch / "flag"), "TESTS_FAILURE": failure}
+    return {"begin": the_champion_is_out_of_reach, "settings": settings}
+
+
+@pytest.mark.parametrize("failure", ["away", "full"])
+def test_a_champion_out_of_reach_for_a_moment_is_read_again(case: Case, failure: str) -> None:
+    assert case.good(**unreachable(case, failure)).steps["evaluate"].attempts == 2
+
+
+def test_a_champion_that_may_not_be_read_fails_the_run(case: Case) -> None:
+    done = case.run(**unreachable(case, "denied"))
+    assert done.code == 77
+    assert case.good().outcome == "promoted"
