@@ -89,9 +89,7 @@ def refit(dsn: str, folder: Path) -> Cost:
     url = file_url(folder)
     store = open_store(url).under("bench/")
     file = store.put(keys.pipeline_file(RUN_ID), FILE.encode())
-    run = RunRecord(
-        run_id=RUN_ID, pipeline="bench", as_of=AS_OF, created_at=AS_OF, created_by="benchmark", file=file
-    )
+    run = RunRecord(run_id=RUN_ID, pipeline="bench", as_of=AS_OF, created_at=AS_OF, created_by="benchmark", file=file)
     store.create(keys.run_record(RUN_ID), run.to_json())
     names = {"REFIT_STORE": url, "REFIT_PIPELINE": "bench", "REFIT_RUN_ID": RUN_ID, "REFIT_SOURCE_DSN": dsn}
     return measure([sys.executable, "-m", "refit.extract"], names)
@@ -116,7 +114,10 @@ def compare(rows: int, repeats: int, with_pandas: bool) -> dict[str, object]:
         if costs:
             seconds = statistics.median(cost.seconds for cost in costs)
             result[name] = asdict(Cost(round(seconds, 2), round(max(cost.peak_mib for cost in costs), 1)))
-            print(f"{rows:>12,}  {name:<8}{seconds:>10.1f} s{max(cost.peak_mib for cost in costs):>12,.0f} MiB", flush=True)
+            print(
+                f"{rows:>12,}  {name:<8}{seconds:>10.1f} s{max(cost.peak_mib for cost in costs):>12,.0f} MiB",
+                flush=True,
+            )
     if found["pandas"]:
         ratios = [b.seconds / a.seconds for a, b in zip(found["refit"], found["pandas"], strict=True)]
         result["times_faster"] = round(statistics.median(ratios), 2)

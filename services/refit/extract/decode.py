@@ -7,7 +7,6 @@ of parts of its block and no other row.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final
 
 import pyarrow as pa
@@ -81,7 +80,7 @@ class Decoder:
         body = b"".join(rows)
         names = [str(number) for number in range(len(self.columns) + 1)]  # positions, as names may hold anything
         table = pa_csv.read_csv(
-            BytesIO(body),
+            pa.BufferReader(body),
             pa_csv.ReadOptions(column_names=names, block_size=len(body) + 1, use_threads=False),
             pa_csv.ParseOptions(newlines_in_values=True),
             pa_csv.ConvertOptions(
