@@ -28,6 +28,7 @@ from refit.core.domain import (
     StepSummary,
     TrainManifest,
 )
+from refit.core.errors import ArtifactError
 from refit.core.refs import read_ref
 from refit.core.step import read_run
 from refit.core.store import Conflict, NotFound, ObjectStore
@@ -127,7 +128,11 @@ def exit_code(failure: Failure) -> int:
 
 
 def _champion(store: ObjectStore) -> Move | None:
-    found = read_ref(store, "champion", Move)
+    """The champion where it can be read: one that is broken ends a run, and must not keep its outcome from standing."""
+    try:
+        found = read_ref(store, "champion", Move)
+    except ArtifactError:
+        return None
     return found[0] if found else None
 
 
