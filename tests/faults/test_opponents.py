@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from refit.core.errors import AccessError, DependencyError, DiskError
-from tests.faults.case import Case
+from tests.faults.case import FIRST, THIRD, Case, edited
+from tests.fixtures import loans
 
 FAILS_WITH = {
     "away": DependencyError("the bucket is away"),
@@ -45,3 +46,37 @@ def test_a_champion_that_may_not_be_read_fails_the_run(case: Case) -> None:
     done = case.run(**unreachable(case, "denied"))
     assert done.code == 77
     assert case.good().outcome == "promoted"
+
+
+def the_champion_says_nan_of_new_rows() -> None:
+    newcomers = importlib.import_module("refit.evaluate.newcomers")
+    real = newcomers.collect
+
+    def collect(*given: Any) -> Any:
+        said = real(*given)
+        said.predict_proba[0] = float("nan")
+        return said
+
+    vars(newcomers)["collect"] = collect
+
+
+def test_a_champion_that_says_nan_of_new_rows_makes_a_person_decide(case: Case) -> None:
+    case.awaits("says NaN or infinity for 1 rows", begin=the_champion_says_nan_of_new_rows)
+    case.good(days=THIRD)
+
+
+def test_a_champion_that_knows_other_classes_makes_a_person_decide(case: Case) -> None:
+    case.sql("ALTER TABLE loans ALTER defaulted TYPE text USING CASE WHEN defaulted THEN 'yes' ELSE 'no' END")
+    waiting = case.awaits("the classes of defaulted were False, True, and are now 'no', 'yes'")
+    case.promote(waiting.version)
+    case.good(days=THIRD)
+
+
+def test_a_champion_without_the_probabilities_that_the_gate_now_asks_for_makes_a_person_decide(empty: Case) -> None:
+    ranked = edited(
+        model={"estimator": "sklearn.svm.LinearSVC"}, evaluate={"gate": [{"score": "roc_auc", "min_gain": 0.0}]}
+    )
+    empty.good(days=FIRST, file=ranked)
+    waiting = empty.awaits("cannot be compared", "neg_log_loss", file=loans.FILE)
+    empty.promote(waiting.version)
+    empty.good(days=THIRD)

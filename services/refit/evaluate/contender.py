@@ -92,7 +92,7 @@ def of_version(context: Context, version: str) -> Contender:
         extract = ExtractManifest.from_json(artifacts.read(store, document.extract), document.extract.key)
         train = TrainManifest.from_json(artifacts.read(store, document.train), document.train.key)
         evaluate = EvaluateManifest.from_json(artifacts.read(store, document.evaluate), document.evaluate.key)
-        _refuse_another_task(context, train)
+        _refuse_another_question(context, train)
         run = read_run(store, version)
         pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
         if extract.snapshot is None:
@@ -122,13 +122,16 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Wo
     return responses
 
 
-def _refuse_another_task(context: Context, train: TrainManifest) -> None:
-    """Two models are compared only when they answer the same question."""
-    pipeline = context.pipeline
+def _refuse_another_question(context: Context, train: TrainManifest) -> None:
+    """Two models are compared only when they answer the same question with the same words."""
+    pipeline, candidate = context.pipeline, context.manifest_of("train", TrainManifest)
     if (train.task, train.target) != (pipeline.task, pipeline.target):
         raise ValueError(
             f"it predicts {train.target} ({train.task}), and the file now asks for {pipeline.target} ({pipeline.task})"
         )
+    if train.classes and candidate.classes and set(train.classes) != set(candidate.classes):
+        was, is_ = (", ".join(map(repr, manifest.classes)) for manifest in (train, candidate))
+        raise ValueError(f"the classes of {train.target} were {was}, and are now {is_}")
 
 
 def _sentence(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
 from refit.core.domain import Move
 from refit.data.clean import key_hashes
@@ -17,7 +18,7 @@ from refit.data.reader import SnapshotReader
 from refit.evaluate.contender import Contender, Unusable, answer_of, clean_rows, of_version
 from refit.evaluate.rows import CleanRows
 from refit.ml.frame import to_target
-from refit.ml.scores import Responses, collect
+from refit.ml.scores import Responses, UnusableScore, collect, values
 
 DUMMY: Final = "dummy"
 
@@ -94,7 +95,8 @@ def hear(
     if opponents.champion is None:
         return opponents, Heard(said, dummy=_dummy(reader, len(rows)))
     try:
-        champion = answer_of(opponents.champion, reader, trained)
+        names = _scores_of(said, reader.pipeline, rows)
+        champion = _scored(answer_of(opponents.champion, reader, trained), opponents.champion, names, rows)
     except Unusable as error:
         why = f"the champion {error}"
         broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
@@ -102,10 +104,35 @@ def hear(
     if opponents.anchor is None:
         return opponents, Heard(said, champion)
     try:
-        return opponents, Heard(said, champion, answer_of(opponents.anchor, reader, trained))
+        anchor = _scored(answer_of(opponents.anchor, reader, trained), opponents.anchor, names, rows)
+        return opponents, Heard(said, champion, anchor)
     except Unusable as error:
         warning = f"the anchor {error}; the champion takes its place"
         return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
+
+
+def _scores_of(candidate: Responses, pipeline: Pipeline, rows: CleanRows) -> list[str]:
+    """The names of the scores that have a meaning for what the candidate says.
+
+    Raises:
+        UnknownScore, UnusableScore: one of the file's scores does not fit the candidate.
+    """
+    if candidate.not_finite():
+        return []  # `judge` refuses it
+    settings = evaluation(pipeline, probabilities=candidate.predict_proba is not None)
+    names = dict.fromkeys((*(line.score for line in settings.gate), *settings.scores))
+    return [name for name, value in values(list(names), candidate, rows.y).items() if value is not None]
+
+
+def _scored(said: Responses, opponent: Contender, names: Sequence[str], rows: CleanRows) -> Responses:
+    """The answers as given. Raises Unusable where a score that the candidate has cannot be computed from them."""
+    try:
+        scores = values(names, said, rows.y)
+    except UnusableScore as error:
+        raise Unusable(f"{opponent.name} cannot be compared: {error.message}") from error
+    if missing := [name for name, value in scores.items() if value is None]:
+        raise Unusable(f"{opponent.name} cannot be compared: its {missing[0]} on {len(rows):,} clean rows is no number")
+    return said
 
 
 def _silence() -> Responses:

@@ -51,6 +51,8 @@ def _of_run(
         said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
     except MODEL_ERRORS as error:
         raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {error}") from error
+    if bad := said.not_finite():
+        raise Unusable(f"{champion.name} says NaN or infinity for {bad:,} rows of run {run_id}")
     at = table.column(pipeline.source.cursor).cast(pa.timestamp("us")).to_numpy()
     y = to_target(table.column(pipeline.target), pipeline.task, pipeline.target)
     return ExtractRows(run_id, CleanRows(y, key_hashes(table, pipeline.source.key), cursor=np.asarray(at)), said)
