@@ -32,12 +32,14 @@ class Case:
     Attributes:
         scratch: A folder for what the test itself writes.
         settings: Environment variables of all runs.
+        harmed: Keys of artifacts that the test itself has broken; all others must be whole.
     """
 
     dsn: str
     url: str
     scratch: Path
     settings: dict[str, str] = field(default_factory=dict)
+    harmed: set[str] = field(default_factory=set)
     _runs: int = 0
 
     def start(self, days: float | None = SECOND, file: bytes = loans.FILE, **how: Any) -> Started:
@@ -67,7 +69,7 @@ class Case:
         if done.outcome is not None:
             assert (done.outcome.outcome, done.outcome.exit_code) == ("failed", code)
             assert done.outcome.version is None
-        invariants.check(self.store)
+        invariants.check(self.store, self.harmed)
         return done
 
     def good(self, expected: str = "promoted", **how: Any) -> Outcome:
@@ -76,7 +78,7 @@ class Case:
         assert done.code == 0, done
         assert done.outcome is not None
         assert done.outcome.outcome == expected, done.outcome
-        invariants.check(self.store)
+        invariants.check(self.store, self.harmed)
         return done.outcome
 
     def awaits(self, *words: str, **how: Any) -> Outcome:
