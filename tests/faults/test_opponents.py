@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,34 @@ def test_a_champion_without_the_probabilities_that_the_gate_now_asks_for_makes_a
     waiting = empty.awaits("cannot be compared", "neg_log_loss", file=loans.FILE)
     empty.promote(waiting.version)
     empty.good(days=THIRD)
+
+
+LONG_HOLDOUT = edited(split={"kind": "time", "holdout": "39d"})  # reaches back into what the champion was trained on
+NUMBERED = edited(source={"key": ["number"]})
+
+
+def test_rows_that_the_champion_was_trained_on_stay_unclean_under_another_key(case: Case) -> None:
+    shutil.copytree(case.folder, case.scratch / "before")
+    rows = case.good(file=LONG_HOLDOUT).rows
+    assert rows.clean is not None
+    assert rows.holdout is not None
+    assert rows.clean < rows.holdout
+    shutil.rmtree(case.folder)
+    shutil.copytree(case.scratch / "before", case.folder)
+    again = case.good(file=edited(LONG_HOLDOUT, source={"key": ["loan_id", "region"]})).rows
+    assert (again.clean, again.holdout) == (rows.clean, rows.holdout)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE loans RENAME loan_id TO number",
+        "ALTER TABLE loans ALTER loan_id TYPE text; ALTER TABLE loans ADD number bigint GENERATED ALWAYS AS IDENTITY",
+    ],
+    ids=["gone", "of another type"],
+)
+def test_a_champion_whose_key_cannot_be_found_in_the_rows_makes_a_person_decide(case: Case, change: str) -> None:
+    case.sql(change)
+    waiting = case.awaits("the key column loan_id is gone or of another type", file=NUMBERED)
+    case.promote(waiting.version)
+    case.good(days=THIRD, file=NUMBERED)

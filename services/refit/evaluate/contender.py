@@ -1,5 +1,6 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,12 +41,20 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True, eq=False)
+class Trained:
+    """The rows that a model was trained on: the columns that were their key then, and its sorted hashes."""
+
+    key: tuple[str, ...]
+    hashes: Words
+
+
+@dataclass(frozen=True, eq=False)
 class Contender:
     """A fitted model with what a fair comparison needs to know of it.
 
     Attributes:
         name: Its version, or the run's id for the candidate.
-        trained: Sorted hashes of the keys of the rows that it was trained on.
+        trained: The rows that it was trained on.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
     """
 
@@ -53,21 +62,29 @@ class Contender:
     as_of: Instant
     estimator: Any
     columns: tuple[str, ...]
-    trained: Words
+    trained: Trained
     reference: Reference | None = None
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Words]) -> Responses:
+    def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
         """What the model says of the clean rows, batch by batch with flat memory."""
         return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
 
 
-def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Words]) -> Iterator[pa.RecordBatch]:
+def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
     """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
-    key = reader.pipeline.source.key
-    for batch in reader.rows(list(dict.fromkeys((*columns, *key))), "holdout"):
-        clean = batch.table.filter(pa.array(is_clean(key_hashes(batch.table, key), trained)))
+    keys = (name for known in trained for name in known.key)
+    for batch in reader.rows(list(dict.fromkeys((*columns, *keys))), "holdout"):
+        clean = unseen(batch.table, trained)
         if len(clean):
             yield clean.select(list(columns))
+
+
+def unseen(table: pa.RecordBatch, trained: Sequence[Trained]) -> pa.RecordBatch:
+    """The rows that are in none of `trained`, each told by the key that it had."""
+    for key in dict.fromkeys(known.key for known in trained):
+        hashes = [known.hashes for known in trained if known.key == key]
+        table = table.filter(pa.array(is_clean(key_hashes(table, key), hashes)))
+    return table
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
@@ -77,7 +94,7 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), train.trusted)
-    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, trained_keys(reader))
+    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader))
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -98,13 +115,14 @@ def of_version(context: Context, version: str) -> Contender:
         if extract.snapshot is None:
             raise Unusable(f"{version} names no snapshot")
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
+        _refuse_another_key(context, reader)
         estimator = load(context.read(document.model), train.trusted)
-        return Contender(version, run.as_of, estimator, train.columns, trained_keys(reader), evaluate.reference)
+        return Contender(version, run.as_of, estimator, train.columns, _trained(reader), evaluate.reference)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
 
 
-def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Words]) -> Responses:
+def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
     """What a version of the registry says of the clean rows.
 
     Raises:
@@ -120,6 +138,28 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Wo
     if bad := responses.not_finite():
         raise Unusable(f"{contender.name} says NaN or infinity for {bad:,} rows")
     return responses
+
+
+def _trained(reader: SnapshotReader) -> Trained:
+    return Trained(reader.pipeline.source.key, trained_keys(reader))
+
+
+def _refuse_another_key(context: Context, then: SnapshotReader) -> None:
+    """Which rows a model was trained on can be told only by the key that they had."""
+    now = context.manifest_of("extract", ExtractManifest).snapshot
+    assert now is not None
+    was, is_ = ({column.name: column.type for column in snapshot.columns} for snapshot in (then.snapshot, now))
+    for name in then.pipeline.source.key:
+        if name not in is_ or _family(was[name]) != _family(is_[name]):
+            raise ValueError(
+                f"the key column {name} is gone or of another type, so that it cannot be told which of today's rows "
+                "the model was trained on"
+            )
+
+
+def _family(type_name: str) -> str:
+    """What an Arrow type's values are, whatever their width: such are hashed alike (data/hashing.py)."""
+    return re.split(r"[^a-z_]", type_name)[0].removeprefix("u").removeprefix("large_")
 
 
 def _refuse_another_question(context: Context, train: TrainManifest) -> None:

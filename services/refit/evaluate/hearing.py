@@ -15,7 +15,7 @@ from refit.core.domain import Move
 from refit.data.clean import key_hashes
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.evaluate.contender import Contender, Unusable, answer_of, clean_rows, of_version
+from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, of_version
 from refit.evaluate.rows import CleanRows
 from refit.ml.frame import to_target
 from refit.ml.scores import Responses, UnusableScore, collect, values
@@ -62,7 +62,7 @@ def find_opponents(context: Context, champion: Move | None) -> Opponents:
         return Opponents(found, warnings=(f"the anchor {error}; the champion takes its place",))
 
 
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Words]) -> CleanRows:
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
     """Target, key and cursor of the clean rows."""
     pipeline = reader.pipeline
     key, cursor = pipeline.source.key, pipeline.source.cursor
@@ -85,7 +85,7 @@ def hear(
     reader: SnapshotReader,
     candidate: Contender,
     opponents: Opponents,
-    trained: Sequence[Words],
+    trained: Sequence[Trained],
     rows: CleanRows,
 ) -> tuple[Opponents, Heard]:
     """Each model's answers; a champion that cannot answer becomes unusable, an anchor gives way."""

@@ -7,9 +7,9 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from refit.data.clean import is_clean, key_hashes
+from refit.data.clean import key_hashes
 from refit.data.reader import RowBatch, SnapshotReader
-from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable
+from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, unseen
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.shift import ExtractRows
 from refit.ml.frame import to_frame, to_target
@@ -27,7 +27,7 @@ def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRow
     if not cursors:
         return
     pipeline, runs = reader.pipeline, {batch.run_id for batch in since}
-    columns = (*champion.columns, *pipeline.source.key, pipeline.source.cursor, pipeline.target)
+    columns = (*champion.columns, *pipeline.source.key, *champion.trained.key, pipeline.source.cursor, pipeline.target)
     rows = reader.rows(list(dict.fromkeys(columns)), "window", after=min(cursors) - timedelta(microseconds=1))
     for run_id, batches in groupby(rows, key=lambda batch: batch.run_id):
         if run_id in runs:
@@ -40,10 +40,7 @@ def _of_run(
     run_id: str, batches: Iterator[RowBatch], reader: SnapshotReader, champion: Contender
 ) -> ExtractRows | None:
     pipeline = reader.pipeline
-    tables = []
-    for batch in batches:
-        unseen = is_clean(key_hashes(batch.table, pipeline.source.key), [champion.trained])
-        tables.append(batch.table.filter(pa.array(unseen)))
+    tables = [unseen(batch.table, [champion.trained]) for batch in batches]
     table = pa.Table.from_batches(tables)
     if not len(table):
         return None

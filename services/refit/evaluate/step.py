@@ -24,10 +24,9 @@ from refit.core.domain import (
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion
 from refit.core.step import Step
-from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
-from refit.evaluate.contender import Contender, Unusable, clean_rows, the_candidate
+from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
 from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import Facts, render
@@ -170,7 +169,7 @@ def _next_anchor(candidate: Contender, champion: Move | None, judgement: Judgeme
 
 
 def _keep_predictions(
-    context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Words], rows: CleanRows
+    context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Trained], rows: CleanRows
 ) -> Artifact:
     """What the candidate says of a few clean rows, kept with their features to check the model by later."""
     table = predictions.sample(clean_rows(reader, candidate.columns, trained), rows.keys, candidate.estimator)
