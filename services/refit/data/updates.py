@@ -58,9 +58,9 @@ class Counts:
 
 
 def find_updates(
-    search: Search, log: KeyLog, open_stream: Callable[[], ParquetStream]
+    search: Search, log: KeyLog, open_stream: Callable[[], ParquetStream] | None
 ) -> tuple[Counts, ParquetStream | None]:
-    """Counts of the rows read now, and the stream of the updates; None when there are none.
+    """Counts of the rows read now, and the stream of the updates; None when there are none, or only counts are asked.
 
     Raises:
         ArtifactError: a part is missing or altered.
@@ -79,7 +79,7 @@ def find_updates(
                 continue
             found, pairs = _compare(search, now, before)
             counts += found
-            if len(pairs):
+            if len(pairs) and open_stream is not None:
                 stream = stream or stack.enter_context(open_stream())
                 stream.write(pairs)
     return counts, stream

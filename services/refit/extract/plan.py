@@ -18,6 +18,7 @@ class Plan:
         bounds: Which rows to read; None: nothing.
         older: The snapshot's batches that stay; none on a fresh start.
         fresh_reason: Why the whole window is read; empty when the snapshot goes on.
+        read_again: Batches that held the same rows before a refresh: what stood there is read again, and not new.
         window_start: Rows at or before this cursor are in no part of the snapshot; None: all are.
         warnings: What changed in the query's result.
     """
@@ -28,6 +29,7 @@ class Plan:
     refreshed_at: datetime
     window_start: datetime | None
     warnings: tuple[str, ...] = ()
+    read_again: tuple[Batch, ...] = ()
 
     @property
     def fresh(self) -> bool:
@@ -42,7 +44,9 @@ def plan(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, columns:
     reason = _fresh_reason(pipeline, run, snapshot, changes)
     if reason or snapshot is None:
         whole = Bounds(start, until, without_cursor=True)
-        return Plan(whole, (), reason, run.as_of, start, (*changes, *_of_a_day(pipeline, columns)))
+        same_source = snapshot is not None and not changes and snapshot.source_digest == source_digest(pipeline)
+        again = snapshot.batches if snapshot is not None and same_source else ()
+        return Plan(whole, (), reason, run.as_of, start, (*changes, *_of_a_day(pipeline, columns)), again)
     bounds = _continued(pipeline, run, snapshot, start, until)
     return Plan(bounds, snapshot.batches, "", snapshot.refreshed_at, snapshot.window_start, changes)
 

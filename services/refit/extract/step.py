@@ -1,5 +1,7 @@
 """The step extract: new rows become parts, and parts a snapshot."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -147,10 +149,17 @@ def _snapshot(store: ObjectStore, run_id: str) -> Snapshot:
 
 def _older_objects(context: Context, todo: Plan) -> None:
     """Every object that the run builds on is there. Raises SnapshotGone."""
-    for batch in todo.older:
+    if missing := _missing(context, todo.older):
+        raise SnapshotGone(*missing)
+
+
+def _missing(context: Context, batches: Sequence[Batch]) -> tuple[str, str] | None:
+    """The first object of the batches that is not there, and the run that wrote it."""
+    for batch in batches:
         for artifact in (*(part.artifact for part in batch.parts if _in_window(context, part)), batch.updates):
             if artifact is not None and not context.store.exists(artifact.key):
-                raise SnapshotGone(artifact.key, batch.run_id)
+                return artifact.key, batch.run_id
+    return None
 
 
 def _in_window(context: Context, part: Part) -> bool:
@@ -160,19 +169,15 @@ def _in_window(context: Context, part: Part) -> bool:
 
 def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]:
     """What was read now as a batch, its updates found and written."""
-    source = context.pipeline.source
-    search = Search(
-        key=source.key,
-        cursor=source.cursor,
-        older=todo.older,
-        written=rows.parts,
-        fetch=context.fetch,
-        in_window=lambda part: _in_window(context, part),
-    )
     updates = ["old_part", "new_part"]  # few distinct values
     counts, stream = find_updates(
-        search, rows.log, lambda: ParquetStream(context.data_writer, "updates.parquet", UPDATES_SCHEMA, updates)
+        _search(context, todo.older, rows),
+        rows.log,
+        lambda: ParquetStream(context.data_writer, "updates.parquet", UPDATES_SCHEMA, updates),
     )
+    if todo.read_again and not _missing(context, todo.read_again):
+        known, _ = find_updates(_search(context, todo.read_again, rows), rows.log, None)
+        counts = replace(counts, new=known.new)
     batch = Batch(
         run_id=context.run.run_id,
         as_of=context.run.as_of,
@@ -183,6 +188,18 @@ def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]
         quarantine=rows.quarantine,
     )
     return counts, batch
+
+
+def _search(context: Context, older: Sequence[Batch], rows: RowsRead) -> Search:
+    """Where the keys of the rows read now are looked for."""
+    return Search(
+        key=context.pipeline.source.key,
+        cursor=context.pipeline.source.cursor,
+        older=older,
+        written=rows.parts,
+        fetch=context.fetch,
+        in_window=lambda part: _in_window(context, part),
+    )
 
 
 def _watermark(todo: Plan, rows: RowsRead | None, before: Snapshot | None) -> datetime | None:

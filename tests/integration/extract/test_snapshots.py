@@ -161,6 +161,20 @@ def test_full_refresh_shows_deletions_when_asked_for_and_when_due(bench: Bench) 
     assert "full_refresh is due" in due.fresh_reason and due.rows.snapshot == 2
 
 
+def test_rows_that_a_due_refresh_reads_again_are_not_new(bench: Bench) -> None:
+    bench.file["source"]["full_refresh"] = "10d"
+    bench.insert([(n, day(n), True, 1.0) for n in range(4)])
+    bench.extract(day(4))
+    bench.insert([(9, day(9), True, 1.0)])
+    bench.execute("UPDATE events SET at = at + interval '8 days' WHERE id = 2")
+    due = bench.extract(day(15))
+    assert (due.rows.read, due.rows.new, due.rows.snapshot) == (5, 2, 5)
+    assert due.snapshot is not None
+    for part in due.snapshot.batches[0].parts:
+        bench.store.delete(part.artifact.key)
+    assert bench.extract(day(26)).rows.new == 5, "what it could be held against is gone"
+
+
 def test_new_and_vanished_columns_are_reported_and_ask_for_a_fresh_start(bench: Bench) -> None:
     bench.insert([(1, day(1), True, 1.0)])
     bench.extract(day(2))
