@@ -26,7 +26,7 @@ check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python requirements/lock.py --check
 
 lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade: newer versions)

@@ -18,10 +18,10 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from refit import __version__
 from refit.cli.answer import hush
 from refit.cli.failure import outcome_of
 from refit.cli.session import Session, without_traceback_flag
+from refit.core.about import __version__
 
 
 class Lazy(NamedTuple):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, version
 
-from refit import __version__
+from refit.core.about import __version__
 
 MAIN_PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "skops", "joblib", "psycopg2-binary", "boto3")
 
