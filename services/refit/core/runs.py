@@ -6,9 +6,10 @@ after a killed coordinator writes the same one.
 
 import base64
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from refit.core import keys
 from refit.core.context import read_manifest
@@ -30,6 +31,7 @@ from refit.core.domain import (
 )
 from refit.core.errors import ArtifactError
 from refit.core.refs import read_ref
+from refit.core.registry import read_history
 from refit.core.step import read_run
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -39,6 +41,7 @@ MANIFESTS: Final[Mapping[StepName, type[Manifest]]] = {
     "evaluate": EvaluateManifest,
     "publish": PublishManifest,
 }
+Found = TypeVar("Found")
 KILLED: Final = Failure(
     error_class="killed",
     type="Killed",
@@ -80,36 +83,40 @@ def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
 
 def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
     """A dead run has its outcome, as its manifests say, else `failed` of class killed; None for no such run."""
-    standing = read_outcome(store, run_id)
-    if standing is not None or not store.exists(keys.run_record(run_id)):
-        return standing
-    return write_outcome(store, conclude(store, read_run(store, run_id), KILLED, {}, now))
+    if store.exists(keys.outcome(run_id)) or not store.exists(keys.run_record(run_id)):
+        return _readable(lambda: read_outcome(store, run_id))
+    run = _readable(lambda: read_run(store, run_id))
+    if run is None:
+        bare = Outcome(pipeline=None, run_id=run_id, outcome="failed", as_of=None, error=KILLED, finished_at=now)
+        return write_outcome(store, bare.model_copy(update={"exit_code": exit_code(KILLED)}))
+    return write_outcome(store, conclude(store, run, KILLED, {}, now))
 
 
 def conclude(
     store: ObjectStore, run: RunRecord, failure: Failure | None, attempts: Mapping[StepName, int], now: datetime
 ) -> Outcome:
-    """The outcome of a run as the store tells it.
+    """The outcome of a run as the store tells it; a document that cannot be read tells nothing, and hinders nothing.
 
     Args:
         failure: What ended the run, if it did not come to its end; it counts only when the manifests show no end.
         attempts: Tries of each step, where known; else the number in its manifest.
     """
-    found = {step: read_manifest(store, run.run_id, step, MANIFESTS[step]) for step in STEPS}
+    found = {step: _readable(partial(read_manifest, store, run.run_id, step, MANIFESTS[step])) for step in STEPS}
     champion = _champion(store)
-    name, error = _name(run, found, champion, failure)
+    version = run.run_id if store.exists(keys.version(run.run_id)) else None
+    move = _readable(lambda: _move_of(store, run.run_id)) if version and found["publish"] is None else None
+    name, error = _name(found, move, failure)
     evaluate, publish = found["evaluate"], found["publish"]
     assert evaluate is None or isinstance(evaluate, EvaluateManifest)
     assert publish is None or isinstance(publish, PublishManifest)
-    previous = champion.previous if champion and champion.version == run.run_id else None
     return Outcome(
         pipeline=run.pipeline,
         run_id=run.run_id,
         outcome=name,
         as_of=run.as_of,
-        version=run.run_id if store.exists(keys.version(run.run_id)) else None,
+        version=version,
         champion=champion.version if champion else None,
-        previous_champion=publish.previous_champion if publish else previous,
+        previous_champion=publish.previous_champion if publish else move.previous if move else None,
         rows=_rows(found),
         verdict=evaluate.verdict if evaluate else None,
         scores=evaluate.scores if evaluate else {},
@@ -136,15 +143,29 @@ def _champion(store: ObjectStore) -> Move | None:
     return found[0] if found else None
 
 
+def _move_of(store: ObjectStore, run_id: str) -> Move | None:
+    """The move that made the run's model the champion, also when others came after it."""
+    moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
+    return next(moves, None)
+
+
+def _readable(read: Callable[[], Found | None]) -> Found | None:
+    """What is read; None when the document is gone or damaged."""
+    try:
+        return read()
+    except ArtifactError:
+        return None
+
+
 def _name(
-    run: RunRecord, found: Mapping[StepName, Manifest | None], champion: Move | None, failure: Failure | None
+    found: Mapping[StepName, Manifest | None], move: Move | None, failure: Failure | None
 ) -> tuple[OutcomeName, Failure | None]:
     publish, extract = found["publish"], found["extract"]
     if isinstance(publish, PublishManifest):
         return publish.outcome, None
     if isinstance(extract, ExtractManifest) and extract.skipped:
         return "skipped", None
-    if champion and champion.kind == "publish" and champion.version == run.run_id:
+    if move is not None:
         return "promoted", None
     error = failure or KILLED
     return ("superseded" if error.error_class == "superseded" else "failed"), error

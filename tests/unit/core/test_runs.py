@@ -1,0 +1,90 @@
+"""The outcome that a dead run is given follows from what stands, and from nothing that is damaged."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from refit.core import keys, registry
+from refit.core.domain import Move, Version
+from refit.core.runs import read_outcome, settle
+from refit.core.store import ObjectStore, open_store
+from tests.fixtures.records import (
+    NOW,
+    artifact,
+    evaluate_manifest,
+    extract_manifest,
+    put_manifest,
+    put_run,
+    run_record,
+    train_manifest,
+    verdict,
+)
+
+FIRST, DEAD = "20261120t070000-aaaa", "20261120t080000-dead"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store(f"file://{tmp_path}")
+
+
+def put_dead_run(store: ObjectStore) -> None:
+    put_run(store, run_record(DEAD))
+    for manifest in (extract_manifest(DEAD), train_manifest(DEAD), evaluate_manifest(DEAD)):
+        put_manifest(store, manifest)
+
+
+def put_version(store: ObjectStore, name: str) -> None:
+    made = Version(
+        version=name, as_of=NOW, created_at=NOW, model=artifact(), extract=artifact(), train=artifact(),
+        evaluate=artifact(), report=artifact(), estimator="e", task="binary", target="t", verdict=verdict(),
+    )  # fmt: skip
+    store.create(keys.version(name), made.to_json())
+
+
+def publish(store: ObjectStore, name: str, generation: int) -> None:
+    """The run moved the champion, and was killed before it wrote its manifest."""
+    put_version(store, name)
+    current = registry.read_champion(store)
+    move = Move(
+        token=name, generation=generation, kind="publish", previous=current[0].version if current else None,
+        version=name, at=NOW, who="w", why="y", as_of=NOW, anchor=name,
+    )  # fmt: skip
+    registry.move_champion(store, current, move)
+
+
+def test_a_dead_run_that_moved_the_champion_was_promoted_also_when_a_person_went_back_since(store: ObjectStore) -> None:
+    publish(store, FIRST, 1)
+    put_dead_run(store)
+    publish(store, DEAD, 2)
+    registry.rollback(store, None, who="me", why="worse", now=NOW)
+    outcome = settle(store, DEAD, datetime.now(UTC))
+    assert outcome is not None
+    assert (outcome.outcome, outcome.exit_code, outcome.error) == ("promoted", 0, None)
+    assert (outcome.previous_champion, outcome.champion) == (FIRST, FIRST)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        keys.manifest(DEAD, "extract"),
+        keys.manifest(DEAD, "train"),
+        keys.manifest(DEAD, "evaluate"),
+        keys.run_record(DEAD),
+        keys.outcome(DEAD),
+        keys.ref("champion"),
+        keys.history(1),
+    ],
+)
+def test_a_damaged_document_of_a_dead_run_does_not_keep_it_from_being_settled(store: ObjectStore, key: str) -> None:
+    publish(store, FIRST, 1)
+    put_dead_run(store)
+    put_version(store, DEAD)
+    store.put(key, b"{")
+    settle(store, DEAD, datetime.now(UTC))
+    assert store.exists(keys.outcome(DEAD))
+    if key != keys.outcome(DEAD):
+        outcome = read_outcome(store, DEAD)
+        assert outcome is not None
+        assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
