@@ -83,6 +83,12 @@ def test_flipped_labels_that_were_a_mistake_are_read_again_after_they_are_mended
     assert case.good(days=THIRD, full_refresh=True).rows.new == 42 * loans.ROWS_PER_DAY - 1
 
 
+def test_a_flipped_week_does_not_drown_in_the_whole_window_read_again(case: Case) -> None:
+    case.sql(f"{FLIP} WHERE applied_at > '{loans.at(49)}' AND applied_at <= '{loans.at(56)}'")
+    case.awaits("contradict the older ones", days=56)
+    case.awaits("contradict the older ones", days=THIRD, full_refresh=True)
+
+
 def test_a_few_wrong_labels_are_noise(case: Case) -> None:
     case.sql(f"{FLIP} WHERE loan_id % 40 = 1")
     case.good()

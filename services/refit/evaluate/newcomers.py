@@ -1,12 +1,17 @@
-"""The rows that came after the champion was judged, batch by batch, with what it says of them."""
+"""The rows that came after the champion was judged, batch by batch, with what it says of them.
+
+After a fresh start one batch holds the whole window. Of it, the rows since the champion's as_of count, week by week
+from there: a poisoned week that was a batch of its own must not drown in the others.
+"""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
 
+from refit.core.domain import Snapshot
 from refit.data.clean import key_hashes
 from refit.data.reader import RowBatch, SnapshotReader
 from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, unseen
@@ -33,7 +38,25 @@ def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRow
         if run_id in runs:
             found = _of_run(run_id, batches, reader, champion)
             if found is not None:
-                yield found
+                yield from _weeks(found, champion.as_of) if run_id == _refresh(reader.snapshot, champion) else [found]
+
+
+def _refresh(snapshot: Snapshot, champion: Contender) -> str | None:
+    """The run that read the whole window again since the champion's as_of, if one did."""
+    if snapshot.refreshed_at <= champion.as_of:
+        return None
+    return next((batch.run_id for batch in snapshot.batches if batch.as_of == snapshot.refreshed_at), None)
+
+
+def _weeks(found: ExtractRows, since: datetime) -> Iterator[ExtractRows]:
+    """The rows after `since` in runs of seven days."""
+    cursor = found.rows.cursor
+    assert cursor is not None
+    start = np.datetime64(since.replace(tzinfo=None), "us")
+    weeks = -((start - cursor) // np.timedelta64(7, "D")) - 1  # the cursor at `since` belongs to the week before
+    for week in np.unique(weeks[cursor > start]):
+        chosen = np.flatnonzero((weeks == week) & (cursor > start))
+        yield ExtractRows(found.run_id, found.rows.take(chosen), found.responses.take(chosen))
 
 
 def _of_run(
