@@ -22,7 +22,7 @@ from refit.core.domain import (
     VerdictRef,
 )
 from refit.core.refs import read_ref
-from refit.core.registry import read_champion
+from refit.core.registry import read_champion, read_history
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
@@ -100,12 +100,19 @@ def evaluate(context: Context) -> EvaluateManifest:
 
 
 def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:
-    """This run's share of the budget, counted from the later of the last look and the champion's as_of."""
+    """This run's share of the budget, counted from the latest of the last look, promotions and the champion's as_of.
+
+    None also where refs/verdict.json tells of a newer as_of: it never moves back, so the look would not be recorded.
+    """
     settings = context.pipeline.evaluate
     champion_as_of = champion.as_of if champion else None
     since: datetime | None = last.look_as_of if last else None
-    if since is not None and champion_as_of is not None:
-        since = max(since, champion_as_of)
+    if champion_as_of is not None:
+        if last is not None and last.as_of > context.run.as_of:
+            return None
+        # A run that was killed between its promotion and its record in refs/verdict.json had its look too.
+        promoted = [move.as_of for move in read_history(context.store) if move.kind == "publish"]
+        since = max([champion_as_of, *promoted, *([since] if since else [])])
     return looks.share(
         context.run.as_of,
         last_look=since,
