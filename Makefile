@@ -20,7 +20,7 @@ run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the w
 	@$(BIN)/refit demo $(ARGS)
 
 test: $(VENV)/dev.stamp ## run all tests (ARGS="-k gate -n 0" for some)
-	@$(TEST_SETTINGS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(TEST_SETTINGS) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from refit.demo import cluster, flights
 from refit.demo.folder import PIPELINE, Folder
 
 REFIT = [sys.executable, "-m", "refit.cli"]
+pytestmark = pytest.mark.timeout(600)  # eight weeks take a minute on two cores that are ours alone
 
 
 def environment() -> dict[str, str]:
@@ -88,7 +89,6 @@ def outcomes(answer: dict[str, Any]) -> list[str]:
     return [week["outcome"] for week in answer["weeks"]]
 
 
-@pytest.mark.timeout(240)
 def test_some_weeks_promote_and_some_refuse(eight_weeks: dict[str, Any]) -> None:
     found = outcomes(eight_weeks)
     assert len(found) == 8
@@ -112,9 +112,7 @@ def test_weeks_follow_each_other_and_read_only_what_is_new(eight_weeks: dict[str
     assert as_of[:3] == ["2013-02-01", "2013-02-08", "2013-02-15"]
     assert eight_weeks["following"] == "2013-03-29T00:00:00Z"
     rows = [week["rows"] for week in eight_weeks["weeks"]]
-    new_afresh, new = rows[5]["new"], [week["new"] for week in rows[1:5] + rows[6:]]
-    assert all(4_000 < count < 8_000 for count in new)
-    assert new_afresh == rows[5]["snapshot"]  # full_refresh fell due
+    assert all(4_000 < week["new"] < 8_000 for week in rows[1:])
     assert all(week["snapshot"] == week["train"] + week["holdout"] for week in rows)
 
 
@@ -183,20 +181,28 @@ def test_given_database_is_filled_and_used_in_place_of_an_own_server(database: s
 def test_a_demo_that_is_ended_leaves_nothing_running(
     place: Folder, ninth_week: str, sent: signal.Signals, code: int
 ) -> None:
-    with subprocess.Popen(
-        [*REFIT, "demo"], cwd=place.root, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        _wait(lambda: any("refit.extract" in line for line in processes_of(place)))
-        process.send_signal(sent)
+    process = _killed_in_its_first_week(place, sent)
     assert process.returncode == code
     _wait(lambda: processes_of(place) == [])
 
 
 def test_fresh_starts_with_the_first_week_again(place: Folder, ninth_week: str) -> None:
-    done = refit(place, "demo", "--fresh", "--weeks", "1", "--json")
-    answer = json.loads(done.stdout)
-    assert [week["as_of"] for week in answer["weeks"]] == ["2013-02-01T00:00:00Z"]
-    assert json.loads(refit(place, "status", PIPELINE, "--json").stdout)["champion"] is not None
+    _killed_in_its_first_week(place, signal.SIGKILL, "--fresh")
+    runs = [json.loads(path.read_bytes())["as_of"] for path in place.store.glob(f"{PIPELINE}/runs/*/run.json")]
+    assert runs == ["2013-02-01T00:00:00Z"]
+
+
+def _killed_in_its_first_week(place: Folder, sent: signal.Signals, *options: str) -> "subprocess.Popen[bytes]":
+    with subprocess.Popen(
+        [*REFIT, "demo", *options],
+        cwd=place.root,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _wait(lambda: any("refit.extract" in line for line in processes_of(place)))
+        process.send_signal(sent)
+    return process
 
 
 def _wait(until: Any) -> None:
