@@ -45,6 +45,6 @@ def created_by() -> str:
         return name
     try:
         user = getpass.getuser()
-    except OSError:  # no such user number in this container
+    except (OSError, KeyError):  # no such user number in this container; KeyError before Python 3.13
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
