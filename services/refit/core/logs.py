@@ -22,9 +22,10 @@ Mode = Literal["console", "json"]
 
 HIDDEN: Final = "***"
 LINE_LIMIT: Final = 8000
-_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_ORDINARY: Final = frozenset({"true", "false", "none", "null"})
 _URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*@", re.IGNORECASE)
-_KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
+_KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
 
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -43,10 +44,12 @@ def _secrets(environment: Mapping[str, str]) -> Iterable[str]:
             continue
         text = _from_file(value) if name.endswith("_FILE") else value
         found.add(text)
-        for pattern in (r"://[^\s:/@]*:([^\s/]*)@", r"password\s*=\s*'([^']*)'", r"password\s*=\s*([^\s'&]+)"):
-            for password in re.findall(pattern, text):
-                found.update((password, unquote(password)))
-    return sorted((secret for secret in found if len(secret) >= 4), key=len, reverse=True)
+        for password in re.findall(r"://[^\s:/@]*:(\S*)@", text):
+            found.update((password, unquote(password)))
+        for match in _KEY_PASSWORD.finditer(text):
+            password = match[2].removeprefix("'").removesuffix("'")
+            found.update((password, unquote(password), re.sub(r"\\(.)", r"\1", password)))
+    return sorted((text for text in found if len(text) >= 4 and text.lower() not in _ORDINARY), key=len, reverse=True)
 
 
 def _from_file(path: str) -> str:

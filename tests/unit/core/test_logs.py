@@ -14,6 +14,7 @@ from refit.core.logs import redact
         pytest.param("postgresql://app:p%40ss/word@db/x failed", "p%40ss", id="url with escapes"),
         pytest.param("host=db password=hunter22 dbname=x", "hunter22", id="keywords"),
         pytest.param("host=db password='two words' dbname=x", "two words", id="quoted keyword"),
+        pytest.param(r"host=db password=two\ words dbname=x", "words", id="keyword with an escaped space"),
         pytest.param("s3://key:topsecret@bucket", "topsecret", id="another scheme"),
     ],
 )
@@ -31,6 +32,24 @@ def test_a_secret_of_the_environment_is_hidden_wherever_it_stands(name: str) -> 
 def test_the_password_inside_a_dsn_is_hidden_on_its_own() -> None:
     environment = {"REFIT_SOURCE_DSN": "postgresql://app:s%40cret@db/x"}
     assert redact("password s@cret and s%40cret", environment) == "password *** and ***"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "password"),
+    [
+        ("postgresql://app:s3cr/et99@db/x", "s3cr/et99"),
+        (r"host=db password=two\ words", "two words"),
+        (r"host=db password='it\'s-mine'", "it's-mine"),
+    ],
+    ids=["slash in a URL", "escaped space", "escaped quote"],
+)
+def test_a_password_is_hidden_on_its_own_however_it_is_written_in_the_dsn(dsn: str, password: str) -> None:
+    assert redact(f"they said {password}, so", {"REFIT_SOURCE_DSN": dsn}) == "they said ***, so"
+
+
+@pytest.mark.parametrize(("name", "value"), [("TOKENIZERS_PARALLELISM", "enough"), ("ALLOW_SECRETS", "false")])
+def test_settings_that_are_no_secret_hide_no_words(name: str, value: str) -> None:
+    assert redact(f"that is {value}", {name: value}) == f"that is {value}"
 
 
 def test_a_secret_in_a_mounted_file_is_hidden(tmp_path: Path) -> None:
