@@ -1,6 +1,7 @@
 """The source database: one read-only connection, one snapshot of it, every statement through the effects hook."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -133,11 +134,24 @@ def open_database(dsn: str, application_name: str, timeout: timedelta) -> Iterat
         yield database
 
 
+def _ambiguous(dsn: str) -> bool:
+    """True for a URL in which an @ follows the one that ends user and password, or the / that ends host and port."""
+    scheme, _, rest = dsn.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        return False
+    before_query = re.split(r"\?(?=\w+=)", rest)[0]
+    return "@" in re.split("[@/]", before_query, maxsplit=1)[-1]
+
+
 def _settings(dsn: str, application_name: str) -> dict[str, str]:
     try:
         given: dict[str, str] = psycopg2.extensions.parse_dsn(dsn)
     except psycopg2.Error:  # its words may quote the password, and so may the chain
         raise faults.BadDsn("the connection string is not one that PostgreSQL's client can read") from None
+    if _ambiguous(dsn):  # libpq would take a piece of the password for host or port, and say so in its words
+        raise faults.BadDsn(
+            "the connection string has an @ or a / too many: in a URL a password's @ is written %40, and its / is %2F"
+        )
     return _DEFAULTS | given | {"application_name": application_name, "client_encoding": "UTF8"}
 
 
