@@ -115,7 +115,7 @@ def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, s
     manifest = read_manifest(store, run_id, step.name, step.kind)
     if manifest is None:
         pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
-        with tempfile.TemporaryDirectory(prefix=f"refit-{step.name}-") as folder:
+        with scratch(step.name) as folder:
             context = Context(
                 store=store,
                 pipeline=pipeline,
@@ -140,6 +140,17 @@ def _record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Man
     except Conflict:
         return kind.from_json(store.get(key), key)
     return manifest
+
+
+def scratch(step: StepName) -> tempfile.TemporaryDirectory[str]:
+    """A folder of one's own below the temporary folder, removed with the `with` block. Raises DiskError."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=f"refit-{step}-", ignore_cleanup_errors=True)
+    except OSError as error:  # Python says ENOENT also where all temporary folders are full
+        raise DiskError(
+            f"no temporary folder takes files for {step}: {error.strerror or error}",
+            next="make room there, or name another folder in TMPDIR",
+        ) from error
 
 
 def read_run(store: ObjectStore, run_id: str) -> RunRecord:

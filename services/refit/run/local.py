@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
+from refit.core.disk import disk
 from refit.core.domain import STEPS, Termination
 from refit.core.errors import ArtifactError
 from refit.core.logs import redact
-from refit.core.step import BEGIN
+from refit.core.step import BEGIN, scratch
 from refit.run.executor import Attempt, Ended
 
 LOG_LIMIT_BYTES: Final = 256 * 1024
@@ -101,17 +102,18 @@ class LocalExecutor:
             self._ready = self._start(replace(attempt, step=following[0], number=1))
 
     def _start(self, attempt: Attempt) -> _Started:
-        scratch = tempfile.TemporaryDirectory(prefix=f"refit-{attempt.step}-", ignore_cleanup_errors=True)
-        last_words = Path(scratch.name, "termination")
-        last_words.touch()
+        folder = scratch(attempt.step)
+        last_words = Path(folder.name, "termination")
+        with disk("make a file", folder.name):
+            last_words.touch()
         process = subprocess.Popen(  # noqa: S603  our own interpreter and module
             [sys.executable, "-P", "-m", f"refit.{attempt.step}"],
-            env=self._environment | threads(self._environment) | _settings(attempt, scratch.name, last_words),
+            env=self._environment | threads(self._environment) | _settings(attempt, folder.name, last_words),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        return _Started(attempt, process, scratch)
+        return _Started(attempt, process, folder)
 
 
 def _settings(attempt: Attempt, scratch: str, last_words: Path) -> dict[str, str]:

@@ -1,0 +1,38 @@
+"""Attempts as processes of this machine."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from refit.core.errors import DiskError
+from refit.run.executor import Attempt
+from refit.run.local import LocalExecutor
+
+EXTRACT = Attempt("file:///nowhere", "loans", "20261120t070000-aaaa", "extract", 1)
+
+
+def test_no_temporary_folder_is_a_fault_of_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    with pytest.raises(DiskError, match="no temporary folder takes files for extract: No usable temporary"):
+        LocalExecutor().execute(EXTRACT, print)
+
+
+def held() -> tuple[int, str]:
+    """Open files, and children, dead ones included."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return len(os.listdir("/proc/self/fd")), children
+
+
+def test_attempts_leave_no_open_file_folder_or_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    executor, before = LocalExecutor(), held()
+    for _ in range(2):
+        assert executor.execute(EXTRACT, lambda line: None).exit_code == 64  # there is no such run
+    executor.close()
+    assert held() == before
+    assert list(tmp_path.iterdir()) == []
