@@ -225,10 +225,10 @@ def _required(environment: Mapping[str, str], name: str) -> str:
 
 def _leave(last_words: Termination, environment: Mapping[str, str], store: ObjectStore | None) -> None:
     """Writes the last words for the coordinator and, where the store still answers, beside the artifacts."""
-    body = last_words.to_json()
-    if len(body) > MESSAGE_BYTES and last_words.failure:
-        short = last_words.failure.model_copy(update={"message": last_words.failure.message[:1000]})
-        body = last_words.model_copy(update={"failure": short}).to_json()
+    body, failure, length = last_words.to_json(), last_words.failure, 1000
+    while failure and length and len(body) > MESSAGE_BYTES:  # a character has up to 6 bytes in JSON
+        short = failure.model_copy(update={"message": failure.message[:length], "next": failure.next[:length]})
+        body, length = last_words.model_copy(update={"failure": short}).to_json(), length // 2
     path = Path(environment.get("REFIT_TERMINATION") or "/dev/termination-log")
     with suppress(OSError):
         if path.exists():

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from refit.core.domain import Termination
+from refit.core.step import MESSAGE_BYTES
 
 TERMINATED = """
 import os, signal, sys
@@ -25,11 +28,15 @@ sys.exit(step.attempt(step.Step("train", None, None), os.environ))
 
 
 def ended_by(first: str, folder: Path) -> tuple[int, Termination]:
-    """Exit code and last words of an attempt that is terminated while it tells its failure."""
+    """How an attempt ends that is terminated while it tells its failure."""
+    return ended(TERMINATED.replace("{first}", first), folder)
+
+
+def ended(code: str, folder: Path) -> tuple[int, Termination]:
+    """Exit code and last words of the attempt that `code` makes."""
     words = folder / "words"
     words.touch()
     environment = {"REFIT_TERMINATION": str(words), "REFIT_STORE": f"file://{folder}/store", "REFIT_RUN_ID": "r"}
-    code = TERMINATED.replace("{first}", first)
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, check=False, timeout=30)
     return done.returncode, Termination.from_json(words.read_bytes(), "words")
 
@@ -46,3 +53,25 @@ def test_a_sigterm_that_meets_a_failing_step_leaves_it_its_last_words(tmp_path: 
     assert code == 64
     assert last_words.failure is not None
     assert last_words.failure.type == "RunUnknown"
+
+
+LONG = """
+import os, sys
+from refit.core import step
+from refit.core.errors import DataError
+
+def failing(*given):
+    raise DataError({character!r} * 9000, next="y" * 9000)
+
+step._required = failing
+sys.exit(step.attempt(step.Step("train", None, None), os.environ))
+"""
+
+
+@pytest.mark.parametrize("character", ["x", "\U0001f600", "\x01"], ids=["plain", "four bytes", "escaped"])
+def test_last_words_fit_into_a_termination_message(tmp_path: Path, character: str) -> None:
+    code, last_words = ended(LONG.replace("{character!r}", ascii(character)), tmp_path)
+    assert code == 65
+    assert last_words.failure is not None
+    assert last_words.failure.message.startswith(character * 50)
+    assert (tmp_path / "words").stat().st_size <= MESSAGE_BYTES
