@@ -123,7 +123,7 @@ class Lock:
             self._write(self._holder)
         except Conflict:
             found = read_ref(self._store, "lock", LockRef)
-            return found[0].holder if found and found[0].holder else self._holder
+            return found[0].holder if found and found[0].holder else self._try()  # freed at this moment
         return None
 
     def _write(self, holder: Holder | None) -> None:

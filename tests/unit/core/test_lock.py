@@ -9,7 +9,7 @@ import pytest
 from refit.core import keys
 from refit.core.domain import Holder, LockRef
 from refit.core.lock import Lock, LockBusy, LockLost, is_gone, this_process
-from refit.core.store import ObjectStore, open_store
+from refit.core.store import Entry, ObjectStore, open_store
 
 
 @pytest.fixture
@@ -55,6 +55,27 @@ def test_a_second_run_waits_as_long_as_asked_and_then_gives_up(store: ObjectStor
     with acquire(lock(store, "a")), pytest.raises(LockBusy, match="run a is going on") as caught:
         acquire(lock(store, "b"), wait=120)
     assert caught.value.exit_code == 79
+
+
+def test_a_lock_that_is_freed_while_it_is_asked_for_is_taken_at_once(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with acquire(lock(store, "a")):
+        pass
+    asked, entry = lock(store, "b"), store.entry
+
+    def freed_after_the_look(key: str) -> Entry:
+        found = entry(key)
+        monkeypatch.setattr(store, "entry", entry)
+        with acquire(lock(store, "c")):
+            pass
+        return found
+
+    monkeypatch.setattr(store, "entry", freed_after_the_look)
+    with acquire(asked):
+        holder = holder_of(store)
+        assert holder is not None
+        assert holder.run_id == "b"
 
 
 def test_a_waiting_run_goes_on_as_soon_as_the_first_ends(store: ObjectStore) -> None:
