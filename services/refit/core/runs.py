@@ -28,6 +28,7 @@ from refit.core.domain import (
     StepName,
     StepSummary,
     TrainManifest,
+    VerdictRef,
 )
 from refit.core.errors import ArtifactError
 from refit.core.refs import read_ref
@@ -106,6 +107,8 @@ def conclude(
     version = run.run_id if store.exists(keys.version(run.run_id)) else None
     move = _readable(lambda: _move_of(store, run.run_id)) if version and found["publish"] is None else None
     name, error = _name(found, move, failure)
+    if error is not None and (drawn := _verdict_drawn(store, run.run_id, found["evaluate"])):
+        name, error = drawn, None
     evaluate, publish = found["evaluate"], found["publish"]
     assert evaluate is None or isinstance(evaluate, EvaluateManifest)
     assert publish is None or isinstance(publish, PublishManifest)
@@ -147,6 +150,15 @@ def _move_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move that made the run's model the champion, also when others came after it."""
     moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
     return next(moves, None)
+
+
+def _verdict_drawn(store: ObjectStore, run_id: str, evaluate: Manifest | None) -> OutcomeName | None:
+    """What a run came to whose publish was killed after refs/verdict.json, before its own manifest; else None."""
+    found = _readable(lambda: read_ref(store, "verdict", VerdictRef))
+    if not isinstance(evaluate, EvaluateManifest) or found is None or found[0].run_id != run_id:
+        return None
+    waits = evaluate.verdict.needs_approval is not None or evaluate.verdict.result == "accepted"
+    return "awaiting_approval" if waits else "rejected"
 
 
 def _readable(read: Callable[[], Found | None]) -> Found | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from refit.core import keys, registry
-from refit.core.domain import Move, Version
+from refit.core.domain import Move, VerdictRef, Version
+from refit.core.refs import move_ref
 from refit.core.runs import read_outcome, settle
 from refit.core.store import ObjectStore, open_store
 from tests.fixtures.records import (
@@ -88,3 +89,24 @@ def test_a_damaged_document_of_a_dead_run_does_not_keep_it_from_being_settled(st
         outcome = read_outcome(store, DEAD)
         assert outcome is not None
         assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"), [("accepted", "awaiting_approval"), ("rejected", "rejected"), ("inconclusive", "rejected")]
+)
+def test_a_dead_run_whose_verdict_counts_ended_as_the_verdict_says(
+    store: ObjectStore, result: str, expected: str
+) -> None:
+    put_run(store, run_record(DEAD))
+    judged = evaluate_manifest(DEAD, verdict=verdict(result))
+    for manifest in (extract_manifest(DEAD), train_manifest(DEAD), judged):
+        put_manifest(store, manifest)
+    put_version(store, DEAD)
+    counted = VerdictRef(
+        token="t", generation=1, run_id=DEAD, as_of=NOW, snapshot_run_id=DEAD, file_sha256="f",
+        environment_digest="e", decided_at=NOW, confirmed_at=None, look_as_of=NOW,
+    )  # fmt: skip
+    move_ref(store, "verdict", counted, None)
+    outcome = settle(store, DEAD, NOW)
+    assert outcome is not None
+    assert (outcome.outcome, outcome.error, outcome.exit_code) == (expected, None, 0)
