@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Case:
             found += zip(*(column.to_pylist() for column in batch.table.columns), strict=True)
         return found
 
-    @property
+    @cached_property
     def store(self) -> ObjectStore:
         return open_store(self.url).under("loans/")
 

@@ -74,6 +74,7 @@ _CREDENTIALS: Final = (
 BOTOCORE: Final = (BotoCoreError, ClientError, ResponseParserError)
 """All that a request can raise."""
 
+_CHECK_SERVER: Final = "it was tried again; if it stays so, look at the server and at AWS_ENDPOINT_URL_S3"
 _CHECK_CREDENTIALS: Final = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN or AWS_PROFILE"
 
 
@@ -124,7 +125,9 @@ def mapped(error: Exception, doing: str, url: str, endpoint: str) -> RefitError:
             f"{what}: the server's certificate is not trusted", next="set AWS_CA_BUNDLE to the file of its authority"
         )
     if isinstance(error, _CONNECTION):
-        return StoreAway(f"{what}: {_CONNECTION_WORDS.get(type(error).__name__, 'the connection failed')}")
+        return StoreAway(
+            f"{what}: {_CONNECTION_WORDS.get(type(error).__name__, 'the connection failed')}", next=_CHECK_SERVER
+        )
     return StoreRefused(f"{what}: {type(error).__name__}", next="check the AWS_* variables and the AWS config file")
 
 
@@ -160,7 +163,7 @@ def _answered(error: ClientError, what: str) -> RefitError:
     if code in _FULL_CODES or status == 507:
         return StoreFull(f"{what}: no room left, {said}", next="raise the quota, or delete what is not needed")
     if is_transient(error):
-        return StoreAway(f"{what}: {said}")
+        return StoreAway(f"{what}: {said}", next=_CHECK_SERVER)
     if code in _DENIED_CODES or code.startswith("KMS.") or status in (401, 403, 405):
         return StoreDenied(
             f"{what}: {said}",
