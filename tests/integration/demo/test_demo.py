@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ def refit(place: Folder, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=170,
         check=False,
     )
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """A refit that goes on while the block runs, and that is given a while to end after it."""
+    with subprocess.Popen(
+        [*REFIT, *arguments], cwd=folder, env=environment() | settings, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
 
 
 def shell(place: Folder, line: str) -> subprocess.CompletedProcess[str]:
@@ -143,9 +157,7 @@ def test_every_line_that_is_advised_works_as_it_stands(place: Folder, ninth_week
 
 
 def test_database_stays_up_for_runs_of_ones_own_until_ctrl_c(place: Folder, ninth_week: str) -> None:
-    with subprocess.Popen(
-        [*REFIT, "demo", "--database"], cwd=place.root, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with started(place.root, "demo", "--database") as process:
         assert process.stdout is not None
         shown = ""
         while "refit.cli run" not in shown:
@@ -164,10 +176,7 @@ def test_database_stays_up_for_runs_of_ones_own_until_ctrl_c(place: Folder, nint
 
 
 def test_given_database_is_filled_and_used_in_place_of_an_own_server(database: str, tmp_path: Path) -> None:
-    given = environment() | {"REFIT_DEMO_DSN": database}
-    with subprocess.Popen(
-        [*REFIT, "demo", "--database", "--json"], cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with started(tmp_path, "demo", "--database", "--json", REFIT_DEMO_DSN=database) as process:
         assert process.stdout is not None
         answer = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
         assert Path(answer["dsn_file"]).read_text() == database
@@ -192,21 +201,15 @@ def test_fresh_starts_with_the_first_week_again(place: Folder, ninth_week: str) 
     assert runs == ["2013-02-01T00:00:00Z"]
 
 
-def _killed_in_its_first_week(place: Folder, sent: signal.Signals, *options: str) -> "subprocess.Popen[bytes]":
-    with subprocess.Popen(
-        [*REFIT, "demo", *options],
-        cwd=place.root,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+def _killed_in_its_first_week(place: Folder, sent: signal.Signals, *options: str) -> "subprocess.Popen[str]":
+    with started(place.root, "demo", *options) as process:
         _wait(lambda: any("refit.extract" in line for line in processes_of(place)))
         process.send_signal(sent)
     return process
 
 
-def _wait(until: Any) -> None:
-    deadline = time.monotonic() + 30
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
     while not until():
         assert time.monotonic() < deadline
         time.sleep(0.1)
