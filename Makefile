@@ -35,8 +35,8 @@ lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade:
 bench: $(VENV)/dev.stamp ## measure speed and memory; prints tables, writes JSON
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
 
-clean: ## remove what was built and what the demo keeps; the next make sets up again
-	rm -rf $(VENV) .refit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove what was built, but no runs and no data; the next make sets up again
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: one environment for all; what stands is not done again ---------------------------------------------
