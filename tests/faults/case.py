@@ -156,6 +156,11 @@ class Case:
         return self._passed.read_text().splitlines()
 
     @property
+    def waits(self) -> Path:
+        """A file that appears when another run is in the way of the last one."""
+        return self._passed.with_suffix(".waits")
+
+    @property
     def _passed(self) -> Path:
         return self.scratch / f"passed-{self._runs}"
 
