@@ -1,12 +1,14 @@
 """A test's own copy of a world with a champion, runs in it, and what must hold after a run that a fault has met."""
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import yaml
 
 from refit.core import artifacts, keys, registry
@@ -105,6 +107,16 @@ class Case:
 
     def sql(self, *statements: str) -> None:
         execute(self.dsn, *statements)
+
+    def sees(self, word: str) -> bool:
+        """Whether the database runs a statement with this word now, other than this one."""
+        with closing(psycopg2.connect(self.dsn)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+                " AND datname = current_database() AND query LIKE %s",
+                (f"%{word}%",),
+            )
+            return cursor.fetchone() is not None
 
     def extract_of(self, outcome: Outcome) -> ExtractManifest:
         assert outcome.run_id is not None

@@ -85,7 +85,7 @@ def disk(case: Case, bank: Bank) -> Iterator[Path]:
 EFFECTS = {
     "at the start": "before swap refs/lock.json",
     "before the part": "after sql copy",
-    "before the model": "before put runs/",
+    "before the model": "logs/extract-1.txt",
     "before the version": "before create versions/",
     "before the champion": "after create versions/",
     "before the history": "after swap refs/champion.json",
