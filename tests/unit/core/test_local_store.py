@@ -5,12 +5,14 @@ import os
 import shutil
 import threading
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from refit.core import effects
+from refit.core import atomic_folder, effects
 from refit.core.addresses import BadKey
 from refit.core.atomic_folder import AtomicFolder, LockStuck
 from refit.core.errors import ConfigError
@@ -85,23 +87,21 @@ def test_a_stopped_process_with_the_lock_is_named_in_the_end(tmp_path: Path) -> 
         pass
 
 
-def test_a_lock_file_that_was_removed_meanwhile_is_not_trusted(tmp_path: Path) -> None:
-    folder = AtomicFolder(tmp_path, lock_seconds=5)
-    entered = threading.Event()
+def test_a_lock_file_that_was_removed_meanwhile_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock = atomic_folder._flock
+    with ExitStack() as other:
 
-    def wait() -> None:
-        with folder.locked():
-            entered.set()
+        def removed_before_it_is_locked(file: IO[bytes]) -> bool:
+            monkeypatch.setattr(atomic_folder, "_flock", flock)
+            (tmp_path / ".lock").unlink()
+            other.enter_context(AtomicFolder(tmp_path).locked())  # a new file: the old one counts for nobody
+            return flock(file)
 
-    with (tmp_path / ".lock").open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        thread = threading.Thread(target=wait)
-        thread.start()
-        (tmp_path / ".lock").unlink()
-        with AtomicFolder(tmp_path, lock_seconds=5).locked():  # a new file: the old one counts for nobody
-            assert not entered.wait(0.1)
-        assert entered.wait(5)
-    thread.join()
+        monkeypatch.setattr(atomic_folder, "_flock", removed_before_it_is_locked)
+        with pytest.raises(LockStuck), AtomicFolder(tmp_path, lock_seconds=0.05).locked():
+            pytest.fail("two hold the lock")
+    with AtomicFolder(tmp_path).locked():
+        pass
 
 
 def test_a_store_that_was_removed_starts_anew(store: LocalStore, tmp_path: Path) -> None:
