@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 ARGS ?=
 
 # Two processes that both start a thread per core are slower than one; OpenMP threads that spin are far worse.
-TEST_SETTINGS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+# Hundreds of processes that would each compile refit anew take half a minute more.
+TEST_SETTINGS := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

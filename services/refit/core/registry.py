@@ -8,7 +8,7 @@ entry that a killed mover left out; a reader takes it from champion.json.
 from collections.abc import Iterator
 from datetime import datetime
 
-from refit.core import keys
+from refit.core import artifacts, keys
 from refit.core.domain import Hold, Move, MoveKind, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import move_ref, new_token, read_ref
@@ -42,6 +42,16 @@ class NothingToRollBackTo(ConfigError):
         super().__init__(
             "there is no earlier champion to go back to that is not barred",
             next="name a version: refit rollback NAME --to VERSION --reason …",
+        )
+
+
+class ModelLost(ArtifactError):
+    """The model file of a version that should become the champion is gone or altered."""
+
+    def __init__(self, version: str, why: ArtifactError) -> None:
+        super().__init__(
+            f"version {version} cannot be used: {why}",
+            next="restore the object from the bucket's versions or a backup, or name another version: refit history NAME",
         )
 
 
@@ -110,6 +120,7 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
 
     Raises:
         NoSuchVersion: it was never made.
+        ModelLost: its model file is gone or altered.
         ConfigError: it is the champion already and nothing is on hold.
         Conflict: another mover was first.
     """
@@ -118,6 +129,7 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
     last = current[0] if current else None
     if last and last.version == version and last.hold is None:
         raise ConfigError(f"{version} is the champion already")
+    _check_model(store, target)
     move = Move(
         token=new_token(),
         generation=last.generation + 1 if last else 1,
@@ -145,6 +157,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
 
     Raises:
         NothingToRollBackTo, NoSuchVersion: there is no such version.
+        ModelLost: its model file is gone or altered.
         ConfigError: nothing was ever promoted, or `to` is the champion.
         Conflict: another mover was first.
     """
@@ -152,6 +165,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
     target = read_version(store, to or _previous_champion(store, current))
     if target.version == current.version and not broken:
         raise ConfigError(f"{to} is the champion already")
+    _check_model(store, target)
     leaves = current.version if current.version != target.version else None
     barred = tuple(name for name in (*current.barred, *([leaves] if leaves else [])) if name != target.version)
     move = Move(
@@ -207,8 +221,22 @@ def _successor(last: Move, kind: MoveKind, now: datetime, who: str, why: str) ->
     )
 
 
+def _check_model(store: ObjectStore, version: Version) -> None:
+    try:
+        artifacts.read(store, version.model)
+    except ArtifactError as error:
+        raise ModelLost(version.version, error) from error
+
+
 def _previous_champion(store: ObjectStore, current: Move) -> str:
-    for move in reversed(read_history(store)):
+    """The newest one before the promotion that the current champion stands by, so that going back never goes on."""
+    moves = read_history(store)
+    promotions = [
+        place
+        for place, move in enumerate(moves)
+        if move.version == current.version and move.kind in ("publish", "promote") and move.previous != move.version
+    ]
+    for move in reversed(moves[: promotions[-1]] if promotions else moves):
         if move.version != current.version and move.version not in current.barred:
             return move.version
     raise NothingToRollBackTo

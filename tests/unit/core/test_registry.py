@@ -1,5 +1,6 @@
 """The champion moves by compare-and-swap, and the history tells every move."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def make_version(store: ObjectStore, name: str) -> None:
         version=name,
         as_of=NOW,
         created_at=NOW,
-        model=NOTHING,
+        model=store.put(f"models/{name}", name.encode()),
         extract=NOTHING,
         train=NOTHING,
         evaluate=NOTHING,
@@ -86,6 +87,38 @@ def test_a_second_rollback_passes_over_barred_versions_and_a_third_finds_none(th
     assert registry.rollback(three, None, who="me", why="x", now=NOW).version == "a"
     with pytest.raises(registry.NothingToRollBackTo):
         registry.rollback(three, None, who="me", why="x", now=NOW)
+
+
+def test_a_rollback_never_goes_on_to_a_version_that_came_later(three: ObjectStore) -> None:
+    registry.rollback(three, "a", who="me", why="x", now=NOW)
+    with pytest.raises(registry.NothingToRollBackTo):
+        registry.rollback(three, None, who="me", why="b was never looked at", now=NOW)
+
+
+def test_a_rollback_takes_a_promotion_by_hand_back(three: ObjectStore) -> None:
+    registry.promote(three, "a", who="me", why="x", now=NOW)
+    assert registry.rollback(three, None, who="me", why="x", now=NOW).version == "c"
+
+
+@pytest.mark.parametrize("harm", ["gone", "altered"])
+@pytest.mark.parametrize("to", ["b", None], ids=["named", "previous"])
+def test_a_version_without_its_model_file_never_becomes_the_champion(
+    three: ObjectStore, harm: str, to: str | None
+) -> None:
+    before = three.get(keys.ref("champion"))
+    if harm == "gone":
+        three.delete("models/b")
+    else:
+        three.put("models/b", b"B")
+    moves: list[Callable[[], Move]] = [lambda: registry.rollback(three, to, who="me", why="x", now=NOW)]
+    if to is not None:
+        moves.append(lambda: registry.promote(three, to, who="me", why="x", now=NOW))
+    for move in moves:
+        with pytest.raises(registry.ModelLost, match="version b cannot be used: models/b") as caught:
+            move()
+        assert caught.value.exit_code == 66
+        assert "refit history NAME" in caught.value.next
+    assert three.get(keys.ref("champion")) == before
 
 
 def test_promote_lifts_the_hold_and_the_bar(three: ObjectStore) -> None:
