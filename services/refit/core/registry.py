@@ -51,7 +51,7 @@ class ModelLost(ArtifactError):
     def __init__(self, version: str, why: ArtifactError) -> None:
         super().__init__(
             f"version {version} cannot be used: {why}",
-            next="restore the object from the bucket's versions or a backup, or name another version: refit history NAME",
+            next="restore the object from a backup, or name another version: refit history NAME",
         )
 
 

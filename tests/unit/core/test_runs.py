@@ -38,8 +38,9 @@ def put_dead_run(store: ObjectStore) -> None:
 
 def put_version(store: ObjectStore, name: str) -> None:
     made = Version(
-        version=name, as_of=NOW, created_at=NOW, model=store.put(f"model-{name}", b"m"), extract=artifact(), train=artifact(),
-        evaluate=artifact(), report=artifact(), estimator="e", task="binary", target="t", verdict=verdict(),
+        version=name, as_of=NOW, created_at=NOW, model=store.put(f"model-{name}", b"m"), extract=artifact(),
+        train=artifact(), evaluate=artifact(), report=artifact(), estimator="e",
+        task="binary", target="t", verdict=verdict(),
     )  # fmt: skip
     store.create(keys.version(name), made.to_json())
 
