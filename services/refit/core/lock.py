@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from refit.core import keys
 from refit.core.domain import Holder, LockRef
-from refit.core.errors import RefitError, SupersededError
+from refit.core.errors import ArtifactError, RefitError, SupersededError, UnknownFormat
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -41,6 +41,16 @@ class LockLost(SupersededError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id} lost the lock to another run", next="nothing: the other run goes on")
+
+
+class LockDamaged(ArtifactError):
+    """refs/lock.json is no lock; whose it was cannot be known."""
+
+    def __init__(self, why: ArtifactError, url: str) -> None:
+        super().__init__(
+            why.message,
+            next=f"see that no run of the pipeline is going on, then delete {_KEY} in {url}: nothing else is lost",
+        )
 
 
 def this_process(run_id: str) -> Holder:
@@ -109,7 +119,12 @@ class Lock:
             entry = self._store.entry(_KEY)
         except NotFound:
             return self._take(None, 0)
-        ref = LockRef.from_json(entry.body, _KEY)
+        try:
+            ref = LockRef.from_json(entry.body, _KEY)
+        except UnknownFormat:
+            raise
+        except ArtifactError as error:
+            raise LockDamaged(error, self._store.url) from error
         holder = ref.holder
         if holder is not None and holder.run_id != self._holder.run_id:
             if entry.age_seconds <= ref.ttl_seconds and not self._gone(holder):

@@ -8,7 +8,8 @@ import pytest
 
 from refit.core import keys
 from refit.core.domain import Holder, LockRef
-from refit.core.lock import Lock, LockBusy, LockLost, is_gone, this_process
+from refit.core.errors import UnknownFormat
+from refit.core.lock import Lock, LockBusy, LockDamaged, LockLost, is_gone, this_process
 from refit.core.store import Entry, ObjectStore, open_store
 
 
@@ -119,6 +120,25 @@ def test_the_lock_of_another_machine_is_taken_only_when_it_is_too_old(store: Obj
     settled: list[str] = []
     with acquire(lock(store, "b", settled)):
         assert settled == ["away"]
+
+
+def test_a_damaged_lock_is_refused_until_it_is_deleted_as_told(store: ObjectStore) -> None:
+    key = keys.ref("lock")
+    store.swap(key, b"{", None)
+    with pytest.raises(LockDamaged, match=r"refs/lock\.json is not a valid") as caught:
+        acquire(lock(store, "a"))
+    assert caught.value.exit_code == 66
+    assert f"delete {key} in {store.url}" in caught.value.next
+    store.delete(key)
+    with acquire(lock(store, "a")):
+        assert holder_of(store) is not None
+
+
+def test_a_lock_of_a_later_format_is_refused_with_the_version_that_knows_it(store: ObjectStore) -> None:
+    later = LockRef(token="t", generation=1, holder=None, ttl_seconds=60).to_json()
+    store.swap(keys.ref("lock"), later.replace(b'"format": 1', b'"format": 2'), None)
+    with pytest.raises(UnknownFormat, match="format 2"):
+        acquire(lock(store, "a"))
 
 
 def test_a_holder_that_finds_another_token_stops(store: ObjectStore) -> None:
