@@ -5,6 +5,7 @@ import pytest
 from refit.core import keys
 from refit.core.domain import Outcome
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
+from tests.fixtures import loans
 
 
 def proven(outcome: Outcome) -> list[bool]:
@@ -24,7 +25,9 @@ def test_a_run_as_of_before_the_champion_moves_neither_the_watermark_nor_the_cha
     before, snapshot = case.champion_body, case.store.get(keys.ref("snapshot"))
     assert case.good("skipped", days=50).rows.new == 0
     assert (case.champion_body, case.store.get(keys.ref("snapshot"))) == (before, snapshot)
-    assert case.good("promoted", days=THIRD).rows.read < 10 * 40  # it read on from SECOND
+    read = case.good("promoted", days=THIRD).rows.read
+    assert read is not None
+    assert read < 10 * loans.ROWS_PER_DAY  # it went on from SECOND
 
 
 @pytest.mark.parametrize(
@@ -39,8 +42,11 @@ def test_a_regression_is_promoted_exactly_when_it_is_proven_better(empty: Case, 
         assert outcome is not None
         assert outcome.verdict is not None
         assert (outcome.outcome == "promoted") == all(proven(outcome))
-        assert (outcome.rows.train or 0) + (outcome.rows.holdout or 0) == outcome.rows.snapshot
-        assert 0.25 < (outcome.rows.holdout or 0) / outcome.rows.snapshot < 0.36
+        train, holdout = outcome.rows.train, outcome.rows.holdout
+        assert train is not None
+        assert holdout is not None
+        assert train + holdout == outcome.rows.snapshot
+        assert 0.25 < holdout / (train + holdout) < 0.36
         assert all(check.score == "neg_root_mean_squared_error" for check in outcome.verdict.checks)
         against += [check.against for check in outcome.verdict.checks]
     assert against[0] == "dummy"
