@@ -29,7 +29,8 @@ def test_runs_on_a_bucket_promote_and_serve(
     url = f"s3://{bucket}/team/refit"
     monkeypatch.setenv("REFIT_STORE", url)
     monkeypatch.setenv("REFIT_SOURCE_DSN", database)
-    assert run(Job(url, database, loans.FILE, loans.at(42), tmp_path / "passed")) == 0
+    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    assert run(Job(url, database, loans.FILE, loans.at(42), tmp_path / "passed", settings=settings)) == 0
     (tmp_path / "refit.yaml").write_bytes(loans.FILE)
     ended = refit_command("run", "refit.yaml", "--as-of", loans.at(63).isoformat(), "--json", folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
