@@ -92,8 +92,47 @@ def read_history(store: ObjectStore) -> list[Move]:
     return moves
 
 
-def move_champion(store: ObjectStore, current: tuple[Move, str] | None, move: Move) -> None:
+def move_of(store: ObjectStore, run_id: str) -> Move | None:
+    """The move by which the run itself made its model the champion, also when others came after it."""
+    moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
+    return next(moves, None)
+
+
+def next_move(
+    last: Move | None,
+    kind: MoveKind,
+    version: str,
+    as_of: datetime,
+    *,
+    anchor: str,
+    who: str,
+    why: str,
+    now: datetime,
+    barred: tuple[str, ...] = (),
+    hold: Hold | None = None,
+) -> Move:
+    """The move to `version`, a model of `as_of`, that follows `last`. Pure but for its token."""
+    return Move(
+        token=new_token(),
+        generation=last.generation + 1 if last else 1,
+        kind=kind,
+        previous=last.version if last else None,
+        version=version,
+        at=now,
+        who=who,
+        why=why,
+        as_of=as_of,
+        anchor=anchor,
+        barred=barred,
+        hold=hold,
+    )
+
+
+def move_champion(store: ObjectStore, current: tuple[Move, str | None] | None, move: Move) -> None:
     """The champion is `move.version` now, and the history says so.
+
+    Args:
+        current: The last move and the tag of champion.json; None for the tag where the file is gone.
 
     Raises:
         Conflict: another mover was first; nothing changed.
@@ -130,17 +169,15 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
     if last and last.version == version and last.hold is None:
         raise ConfigError(f"{version} is the champion already")
     _check_model(store, target)
-    move = Move(
-        token=new_token(),
-        generation=last.generation + 1 if last else 1,
-        kind="promote",
-        previous=last.version if last else None,
-        version=version,
-        at=now,
+    move = next_move(
+        last,
+        "promote",
+        version,
+        target.as_of,
+        anchor=last.anchor if last else version,
         who=who,
         why=why,
-        as_of=target.as_of,
-        anchor=last.anchor if last else version,
+        now=now,
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
@@ -168,23 +205,19 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
     _check_model(store, target)
     leaves = current.version if current.version != target.version else None
     barred = tuple(name for name in (*current.barred, *([leaves] if leaves else [])) if name != target.version)
-    move = Move(
-        token=new_token(),
-        generation=current.generation + 1,
-        kind="rollback",
-        previous=current.version,
-        version=target.version,
-        at=now,
+    move = next_move(
+        current,
+        "rollback",
+        target.version,
+        target.as_of,
+        anchor=target.version if current.anchor in barred else current.anchor,
         who=who,
         why=why,
-        as_of=target.as_of,
-        anchor=target.version if current.anchor in barred else current.anchor,
-        hold=Hold(since=now, who=who, why=why),
+        now=now,
         barred=barred,
+        hold=Hold(since=now, who=who, why=why),
     )
-    write_history(store, current)
-    move_ref(store, "champion", move, tag)
-    write_history(store, move)
+    move_champion(store, (current, tag), move)
     return move
 
 
@@ -201,24 +234,11 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     last = current[0]
     if last.hold is None:
         raise ConfigError("promotions are not on hold")
-    move = _successor(last, "release", now, who, why)
+    move = next_move(
+        last, "release", last.version, last.as_of, anchor=last.anchor, who=who, why=why, now=now, barred=last.barred
+    )
     move_champion(store, current, move)
     return move
-
-
-def _successor(last: Move, kind: MoveKind, now: datetime, who: str, why: str) -> Move:
-    return last.model_copy(
-        update={
-            "token": new_token(),
-            "generation": last.generation + 1,
-            "kind": kind,
-            "previous": last.version,
-            "at": now,
-            "who": who,
-            "why": why,
-            "hold": None,
-        }
-    )
 
 
 def _check_model(store: ObjectStore, version: Version) -> None:

@@ -32,7 +32,7 @@ from refit.core.domain import (
 )
 from refit.core.errors import ArtifactError
 from refit.core.refs import read_ref
-from refit.core.registry import read_history
+from refit.core.registry import move_of
 from refit.core.step import read_run
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -88,8 +88,16 @@ def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
         return _readable(lambda: read_outcome(store, run_id))
     run = _readable(lambda: read_run(store, run_id))
     if run is None:
-        bare = Outcome(pipeline=None, run_id=run_id, outcome="failed", as_of=None, error=KILLED, finished_at=now)
-        return write_outcome(store, bare.model_copy(update={"exit_code": exit_code(KILLED)}))
+        bare = Outcome(
+            pipeline=None,
+            run_id=run_id,
+            outcome="failed",
+            as_of=None,
+            error=KILLED,
+            exit_code=exit_code(KILLED),
+            finished_at=now,
+        )
+        return write_outcome(store, bare)
     return write_outcome(store, conclude(store, run, KILLED, {}, now))
 
 
@@ -103,9 +111,10 @@ def conclude(
         attempts: Tries of each step, where known; else the number in its manifest.
     """
     found = {step: _readable(partial(read_manifest, store, run.run_id, step, MANIFESTS[step])) for step in STEPS}
-    champion = _champion(store)
+    standing = _readable(lambda: read_ref(store, "champion", Move))
+    champion = standing[0] if standing else None
     version = run.run_id if store.exists(keys.version(run.run_id)) else None
-    move = _readable(lambda: _move_of(store, run.run_id)) if version and found["publish"] is None else None
+    move = _readable(lambda: move_of(store, run.run_id)) if version and found["publish"] is None else None
     name, error = _name(found, move, failure)
     if error is not None and (drawn := _verdict_drawn(store, run.run_id, found["evaluate"])):
         name, error = drawn, None
@@ -135,21 +144,6 @@ def conclude(
 def exit_code(failure: Failure) -> int:
     """The code that a coordinator ends with: a step's kill, timeout or start failure becomes 75."""
     return 75 if failure.error_class in ("oom", "killed", "timeout", "start") else failure.exit_code
-
-
-def _champion(store: ObjectStore) -> Move | None:
-    """The champion where it can be read: one that is broken ends a run, and must not keep its outcome from standing."""
-    try:
-        found = read_ref(store, "champion", Move)
-    except ArtifactError:
-        return None
-    return found[0] if found else None
-
-
-def _move_of(store: ObjectStore, run_id: str) -> Move | None:
-    """The move that made the run's model the champion, also when others came after it."""
-    moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
-    return next(moves, None)
 
 
 def _verdict_drawn(store: ObjectStore, run_id: str, evaluate: Manifest | None) -> OutcomeName | None:

@@ -27,7 +27,6 @@ from refit.core.domain import (
 from refit.core.environment import digest
 from refit.core.errors import SupersededError
 from refit.core.refs import move_ref, new_token, read_ref
-from refit.core.registry import move_champion, read_champion
 from refit.core.runs import read_outcome
 from refit.core.step import Step
 from refit.core.store import Conflict, ObjectStore
@@ -51,9 +50,9 @@ def publish(context: Context) -> PublishManifest:
     train = context.manifest_of("train", TrainManifest)
     evaluate = context.manifest_of("evaluate", EvaluateManifest)
     _create_version(context, extract, train, evaluate)
-    current = read_champion(context.store)
+    current = registry.read_champion(context.store)
     before = current[0] if current else None
-    moved = _made_by(context.store, context.run.run_id)
+    moved = registry.move_of(context.store, context.run.run_id)
     if moved is None:
         _refuse_if_superseded(context, evaluate, before)
     outcome = _outcome(context, evaluate, before) if moved is None else "promoted"
@@ -89,14 +88,6 @@ def _confirms(evaluate: EvaluateManifest, outcome: OutcomeName) -> bool:
     return outcome == "rejected" and evaluate.look is not None
 
 
-def _made_by(store: ObjectStore, run_id: str) -> Move | None:
-    """The move that an earlier attempt of this run made, also when others came after it."""
-    for move in reversed(registry.read_history(store)):
-        if move.kind == "publish" and move.version == run_id:
-            return move
-    return None
-
-
 def _refuse_if_superseded(context: Context, evaluate: EvaluateManifest, champion: Move | None) -> None:
     if (champion.generation if champion else 0) != evaluate.champion_generation:
         raise Superseded("the champion was moved")
@@ -111,21 +102,19 @@ def _refuse_if_superseded(context: Context, evaluate: EvaluateManifest, champion
 
 def _promote(context: Context, evaluate: EvaluateManifest, current: tuple[Move, str] | None) -> Move:
     last = current[0] if current else None
-    move = Move(
-        token=new_token(),
-        generation=last.generation + 1 if last else 1,
-        kind="publish",
-        previous=last.version if last else None,
-        version=context.run.run_id,
-        at=datetime.now(UTC),
+    move = registry.next_move(
+        last,
+        "publish",
+        context.run.run_id,
+        context.run.as_of,
+        anchor=evaluate.anchor or context.run.run_id,
         who=context.run.created_by,
         why=evaluate.verdict.reason,
-        as_of=context.run.as_of,
-        anchor=evaluate.anchor or context.run.run_id,
+        now=datetime.now(UTC),
         barred=last.barred if last else (),
     )
     try:
-        move_champion(context.store, current, move)
+        registry.move_champion(context.store, current, move)
     except Conflict as error:
         raise Superseded("the champion was moved") from error
     return move

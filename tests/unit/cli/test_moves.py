@@ -6,7 +6,8 @@ from refit.core import keys, registry
 from refit.core.domain import Move
 from refit.core.store import Conflict, ObjectStore
 from tests.fixtures.calls import Call
-from tests.fixtures.past_runs import FIRST, SECOND, put_promoted, put_version
+from tests.fixtures.past_runs import FIRST, SECOND, put_promoted
+from tests.fixtures.records import put_version
 
 
 @pytest.fixture

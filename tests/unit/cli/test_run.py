@@ -16,7 +16,7 @@ from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore
 from refit.run.executor import Attempt, Ended
 from tests.fixtures.calls import Call
-from tests.fixtures.past_runs import FIRST, put_promoted, put_version
+from tests.fixtures.past_runs import FIRST, put_promoted
 from tests.fixtures.records import (
     FILE,
     NOW,
@@ -24,6 +24,7 @@ from tests.fixtures.records import (
     extract_manifest,
     publish_manifest,
     put_manifest,
+    put_version,
     train_manifest,
     verdict,
 )

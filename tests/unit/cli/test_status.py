@@ -20,9 +20,8 @@ from tests.fixtures.past_runs import (
     put_failed,
     put_promoted,
     put_rejected,
-    put_version,
 )
-from tests.fixtures.records import FILE, NOW, put_run, run_record
+from tests.fixtures.records import FILE, NOW, put_run, put_version, run_record
 
 WEEK = timedelta(days=7)
 LATER = NOW + timedelta(hours=3)

@@ -1,19 +1,16 @@
 """The champion moves by compare-and-swap, and the history tells every move."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from refit.core import keys, registry
-from refit.core.domain import Artifact, Move, Verdict, Version
+from refit.core.domain import Move
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import read_ref
 from refit.core.store import Conflict, ObjectStore, open_store
-
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
-NOTHING = Artifact(key="x", size=0, sha256="")
+from tests.fixtures.records import NOW, put_version
 
 
 @pytest.fixture
@@ -21,29 +18,11 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(f"file://{tmp_path}")
 
 
-def make_version(store: ObjectStore, name: str) -> None:
-    version = Version(
-        version=name,
-        as_of=NOW,
-        created_at=NOW,
-        model=store.put(f"models/{name}", name.encode()),
-        extract=NOTHING,
-        train=NOTHING,
-        evaluate=NOTHING,
-        report=NOTHING,
-        estimator="x",
-        task="binary",
-        target="y",
-        verdict=Verdict(result="accepted", reason="better"),
-    )
-    store.create(keys.version(name), version.to_json())
-
-
 @pytest.fixture
 def three(store: ObjectStore) -> ObjectStore:
     """Three versions, promoted one after the other."""
     for name in ("a", "b", "c"):
-        make_version(store, name)
+        put_version(store, name)
         registry.promote(store, name, who="me", why="good", now=NOW)
     return store
 
@@ -107,14 +86,14 @@ def test_a_version_without_its_model_file_never_becomes_the_champion(
 ) -> None:
     before = three.get(keys.ref("champion"))
     if harm == "gone":
-        three.delete("models/b")
+        three.delete("models/b.skops")
     else:
-        three.put("models/b", b"B")
+        three.put("models/b.skops", b"B")
     moves: list[Callable[[], Move]] = [lambda: registry.rollback(three, to, who="me", why="x", now=NOW)]
     if to is not None:
         moves.append(lambda: registry.promote(three, to, who="me", why="x", now=NOW))
     for move in moves:
-        with pytest.raises(registry.ModelLost, match="version b cannot be used: models/b") as caught:
+        with pytest.raises(registry.ModelLost, match=r"version b cannot be used: models/b\.skops") as caught:
             move()
         assert caught.value.exit_code == 66
         assert "refit history NAME" in caught.value.next
@@ -138,7 +117,7 @@ def test_release_lifts_the_hold_and_leaves_the_champion(three: ObjectStore) -> N
 
 def test_the_anchor_leaves_with_a_barred_version(store: ObjectStore) -> None:
     for name in ("a", "b"):
-        make_version(store, name)
+        put_version(store, name)
     registry.promote(store, "a", who="me", why="x", now=NOW)
     move = champion(store).model_copy(
         update={"generation": 2, "token": "t", "version": "b", "previous": "a", "anchor": "b"}

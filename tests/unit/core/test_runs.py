@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from refit.core import keys, registry
-from refit.core.domain import Move, VerdictRef, Version
+from refit.core.domain import VerdictRef
 from refit.core.refs import move_ref
 from refit.core.runs import read_outcome, settle
 from refit.core.store import ObjectStore, open_store
 from tests.fixtures.records import (
     NOW,
-    artifact,
     evaluate_manifest,
     extract_manifest,
     put_manifest,
+    put_move,
     put_run,
+    put_version,
     run_record,
     train_manifest,
     verdict,
@@ -36,30 +37,12 @@ def put_dead_run(store: ObjectStore) -> None:
         put_manifest(store, manifest)
 
 
-def put_version(store: ObjectStore, name: str) -> None:
-    made = Version(
-        version=name, as_of=NOW, created_at=NOW, model=store.put(f"model-{name}", b"m"), extract=artifact(),
-        train=artifact(), evaluate=artifact(), report=artifact(), estimator="e",
-        task="binary", target="t", verdict=verdict(),
-    )  # fmt: skip
-    store.create(keys.version(name), made.to_json())
-
-
-def publish(store: ObjectStore, name: str, generation: int) -> None:
-    """The run moved the champion, and was killed before it wrote its manifest."""
-    put_version(store, name)
-    current = registry.read_champion(store)
-    move = Move(
-        token=name, generation=generation, kind="publish", previous=current[0].version if current else None,
-        version=name, at=NOW, who="w", why="y", as_of=NOW, anchor=name,
-    )  # fmt: skip
-    registry.move_champion(store, current, move)
-
-
 def test_a_dead_run_that_moved_the_champion_was_promoted_also_when_a_person_went_back_since(store: ObjectStore) -> None:
-    publish(store, FIRST, 1)
+    put_version(store, FIRST)
+    put_move(store, FIRST)
     put_dead_run(store)
-    publish(store, DEAD, 2)
+    put_version(store, DEAD)
+    put_move(store, DEAD)
     registry.rollback(store, None, who="me", why="worse", now=NOW)
     outcome = settle(store, DEAD, datetime.now(UTC))
     assert outcome is not None
@@ -80,7 +63,8 @@ def test_a_dead_run_that_moved_the_champion_was_promoted_also_when_a_person_went
     ],
 )
 def test_a_damaged_document_of_a_dead_run_does_not_keep_it_from_being_settled(store: ObjectStore, key: str) -> None:
-    publish(store, FIRST, 1)
+    put_version(store, FIRST)
+    put_move(store, FIRST)
     put_dead_run(store)
     put_version(store, DEAD)
     store.put(key, b"{")
