@@ -161,7 +161,8 @@ def make_folders(folder: Path) -> None:
         if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
             raise NotADirectoryError(errno.ENOTDIR, "a file stands where a folder should", str(folder)) from None
     else:
-        sync_folder(folder.parent)
+        with suppress(FileNotFoundError):  # a deletion took both away again; who writes into it finds out
+            sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

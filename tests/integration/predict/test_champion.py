@@ -17,7 +17,8 @@ from refit.core.store import NotFound, ObjectStore, open_store
 from refit.ml.frame import ColumnsMissing, to_frame
 from refit.ml.persist import ForbiddenType, load
 from refit.predict.champion import NothingPromoted, open_model
-from tests.fixtures.trained import extracted, file, loans
+from tests.fixtures.records import file
+from tests.fixtures.trained import extracted, loans
 
 FIRST, SECOND = "20260301t000000-aaaa", "20260308t000000-bbbb"
 TREES = {"model": {"estimator": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 5}}}

@@ -9,7 +9,8 @@ import pytest
 
 from refit.core.store import open_store
 from tests.fixtures.calls import call
-from tests.fixtures.trained import extracted, file, loans
+from tests.fixtures.records import file
+from tests.fixtures.trained import extracted, loans
 
 FIRST, SECOND = "20260301t000000-aaaa", "20260308t000000-bbbb"
 

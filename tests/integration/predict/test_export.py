@@ -18,7 +18,8 @@ from refit.core.store import open_store
 from refit.predict.champion import Model, open_model
 from refit.predict.export import FILES, SCRIPT, BadFolder, export_model
 from refit.predict.score import predict_file
-from tests.fixtures.trained import extracted, file, loans
+from tests.fixtures.records import file
+from tests.fixtures.trained import extracted, loans
 
 VERSION = "20260301t000000-aaaa"
 CLIPPED = {"features": {"numeric": {"columns": ["amount", "age"], "outliers": "clip_3sigma"}}}

@@ -18,7 +18,8 @@ from refit.predict import rows as rows_module
 from refit.predict.champion import Model, open_model
 from refit.predict.rows import BadRows, NoInput, type_named
 from refit.predict.score import BadOutput, UnscorableRows, predict_file
-from tests.fixtures.trained import extracted, file, loans
+from tests.fixtures.records import file
+from tests.fixtures.trained import extracted, loans
 
 VERSION = "20260301t000000-aaaa"
 FEATURES = ["amount", "age", "city", "owner"]

@@ -18,8 +18,8 @@ from refit.data.reader import SnapshotReader
 from refit.ml.frame import to_frame
 from refit.ml.persist import CannotSave, ForbiddenType, load
 from refit.train.step import train
-from tests.fixtures.records import extract_manifest, put_manifest, put_run, run_record
-from tests.fixtures.trained import START, Run, extracted, file, loans
+from tests.fixtures.records import extract_manifest, file, put_manifest, put_run, run_record
+from tests.fixtures.trained import START, Run, extracted, loans
 
 TEXTBOOK = {
     "split": {"kind": "time", "holdout": 0.2},

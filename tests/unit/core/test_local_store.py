@@ -131,6 +131,22 @@ def test_a_folder_that_a_deletion_empties_does_not_stop_a_creator(store: LocalSt
     assert list(store.list("")) == []
 
 
+def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("other", b"")
+    sync = atomic_folder.sync_folder
+
+    def taken_away(folder: Path) -> None:
+        monkeypatch.setattr(atomic_folder, "sync_folder", sync)
+        shutil.rmtree(folder)
+        sync(folder)
+
+    monkeypatch.setattr(atomic_folder, "sync_folder", lambda folder: taken_away(folder) if folder.name == "b" else None)
+    store.create("a/b/c/d", b"1")
+    assert store.get("a/b/c/d") == b"1"
+
+
 def test_sweep_removes_what_killed_writers_left_and_nothing_that_is_written_to(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     with store.writer("a") as writer:

@@ -7,24 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from refit.core.config import Pipeline
 from refit.data import split
 from refit.data.hashing import hash_rows
+from tests.fixtures.shelf import pipeline
 
 AS_OF = datetime(2020, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-def pipeline(**sections: Any) -> Pipeline:
-    given: dict[str, Any] = {
-        "apiVersion": "refit/v1",
-        "name": "loans",
-        "source": {"query": "SELECT 1", "key": ["id"], "cursor": "at"},
-        "target": "y",
-        "task": "binary",
-        "model": {"estimator": "a.B"},
-    }
-    return Pipeline.model_validate(given | sections)
 
 
 ROLLING = {"kind": "rolling", "length": "56d"}

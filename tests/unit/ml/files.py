@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import yaml
-
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.domain import Column
+from tests.fixtures.records import file
 
 COLUMNS = (
     Column(name="loan_id", database_type="bigint", type="int64"),
@@ -21,12 +20,4 @@ COLUMNS = (
 
 def pipeline(**sections: Any) -> Pipeline:
     """The least file that runs, with sections replaced."""
-    least: dict[str, Any] = {
-        "apiVersion": "refit/v1",
-        "name": "loans",
-        "source": {"query": "SELECT * FROM loans", "key": ["loan_id"], "cursor": "applied_at"},
-        "target": "defaulted",
-        "task": "binary",
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-    return parse_pipeline(yaml.safe_dump(least | sections), "refit.yaml")
+    return parse_pipeline(file(**sections), "refit.yaml")
