@@ -39,6 +39,11 @@ class _Started:
             self.process.stdin.write(BEGIN)
             self.process.stdin.close()
 
+    def drop(self) -> None:
+        """The process, which waits and has nothing to lose, is gone with its folder."""
+        self.process.kill()
+        self.end()
+
     def end(self) -> None:
         """The process has ended, asked first and then made to, and its folder is gone."""
         process = self.process
@@ -85,7 +90,7 @@ class LocalExecutor:
     def close(self) -> None:
         """No process waits any more."""
         if self._ready is not None:
-            self._ready.end()
+            self._ready.drop()
             self._ready = None
 
     def _take(self, attempt: Attempt) -> _Started:
@@ -93,7 +98,7 @@ class LocalExecutor:
         if ready is not None and ready.attempt == attempt:
             return ready
         if ready is not None:
-            ready.end()
+            ready.drop()
         return self._start(attempt)
 
     def _look_ahead(self, attempt: Attempt) -> None:

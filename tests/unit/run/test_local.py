@@ -1,12 +1,14 @@
 """Attempts as processes of this machine."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from refit.core.errors import DiskError
+from refit.run import local
 from refit.run.executor import Attempt
 from refit.run.local import LocalExecutor
 
@@ -20,6 +22,17 @@ def test_no_temporary_folder_is_a_fault_of_the_disk(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tempfile, "gettempdir", full)
     with pytest.raises(DiskError, match="no temporary folder takes files for extract: No usable temporary"):
         LocalExecutor().execute(EXTRACT, print)
+
+
+def test_a_process_that_waits_is_gone_at_once_also_when_it_ignores_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "END_SECONDS", 120.0)  # longer than a test may take
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as a shell may hand it down
+    try:
+        executor = LocalExecutor()
+        executor.execute(EXTRACT, print)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    executor.close()
 
 
 def held() -> tuple[int, str]:
