@@ -42,6 +42,7 @@ GRACE_SECONDS: Final = 10.0
 MESSAGE_BYTES: Final = 4096
 BEGIN: Final = b"begin\n"
 _OUT_OF_MEMORY: Final = 137
+_ASKED: Final = (signal.SIGTERM, signal.SIGINT)
 
 StepFunction = Callable[[Context], Manifest]
 Settle = Callable[[ObjectStore, Manifest], None]
@@ -83,20 +84,20 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
     started, token = datetime.now(UTC), new_token()
     run_id, number = environment.get("REFIT_RUN_ID", ""), _number(environment.get("REFIT_ATTEMPT", ""))
     logs.configure(run_id=run_id, step=step.name)
-    _end_on_sigterm()
+    _end_when_asked()
     failure, store = None, None
     try:
         store = open_store(environment.get("REFIT_STORE") or default_url(environment, Path.cwd()))
         store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
         _run(step, store, _required(environment, "REFIT_RUN_ID"), token, number, started)
     except BaseException as error:  # noqa: BLE001  the one place where everything ends
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # or it would end what is written here
+        _listen_no_more()  # or a signal would end what is written here
         failure = describe(error, step.name)
         logs.logger().error(
             "failed", exit_code=failure.exit_code, message=failure.message, next=failure.next, exc_info=error
         )
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _listen_no_more()
     last_words = Termination(
         step=step.name,
         run_id=run_id,
@@ -238,14 +239,19 @@ def _leave(last_words: Termination, environment: Mapping[str, str], store: Objec
             store.put(keys.artifact(last_words.run_id, last_words.step, last_words.attempt, "attempt.json"), body)
 
 
-def _end_on_sigterm() -> None:
-    """The first SIGTERM raises Sigterm; a process stuck in native code ends by itself after the grace."""
+def _end_when_asked() -> None:
+    """The first SIGTERM raises Sigterm, the first SIGINT KeyboardInterrupt, and none comes after it.
 
-    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end what the first one closes
-        raise Sigterm
+    A process stuck in native code ends by itself after the grace.
+    """
 
-    signal.signal(signal.SIGTERM, on_sigterm)
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        _listen_no_more()  # a second one would end what the first one closes: Ctrl-C, then the runner's SIGTERM
+        raise Sigterm if number == signal.SIGTERM else KeyboardInterrupt
+
+    for number in _ASKED:
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
     if threading.current_thread() is not threading.main_thread():
         return
     read, write = os.pipe()
@@ -253,12 +259,20 @@ def _end_on_sigterm() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 
     def watch() -> None:
-        while True:
-            if signal.SIGTERM in os.read(read, 64):
-                time.sleep(GRACE_SECONDS)
-                os._exit(143)
+        while not set(_ASKED) & set(os.read(read, 64)):
+            pass
+        # The kernel may have given it to a thread of a library, while the main thread waits on in a lock.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        os._exit(143)
 
-    threading.Thread(target=watch, name="refit-sigterm", daemon=True).start()
+    threading.Thread(target=watch, name="refit-signals", daemon=True).start()
+
+
+def _listen_no_more() -> None:
+    """Signals are taken and do nothing; to ignore them outright makes Python complain of those under way."""
+    for number in _ASKED:
+        signal.signal(number, lambda _number, _frame: None)
 
 
 def _die_with_parent(environment: Mapping[str, str]) -> None:

@@ -55,6 +55,28 @@ def test_a_sigterm_that_meets_a_failing_step_leaves_it_its_last_words(tmp_path: 
     assert last_words.failure.type == "RunUnknown"
 
 
+ELSEWHERE = """
+import os, queue, signal, sys, threading
+from refit.core import step
+
+def waiting(*given):
+    threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.{signal}), daemon=True).start()
+    queue.Queue().get()
+
+step._required = waiting
+step.GRACE_SECONDS = 60
+sys.exit(step.attempt(step.Step("train", None, None), os.environ))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_that_another_thread_was_given_ends_the_step_at_once(name: str, tmp_path: Path) -> None:
+    code, last_words = ended(ELSEWHERE.replace("{signal}", name), tmp_path)
+    assert code == 143
+    assert last_words.failure is not None
+    assert last_words.failure.error_class == "killed"
+
+
 LONG = """
 import os, sys
 from refit.core import step
