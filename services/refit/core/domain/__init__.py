@@ -1,0 +1,50 @@
+"""The nouns of refit as frozen values, and the way they are stored as JSON; a module per family."""
+
+from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
+from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.refs import Holder, LockRef, SnapshotRef, VerdictRef
+from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
+from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, Verdict
+
+__all__ = [
+    "FORMAT",
+    "STEPS",
+    "Artifact",
+    "Batch",
+    "Check",
+    "Column",
+    "EvaluateManifest",
+    "ExtractManifest",
+    "Failure",
+    "Hold",
+    "Holder",
+    "Instant",
+    "Line",
+    "LockRef",
+    "Look",
+    "Manifest",
+    "Move",
+    "MoveKind",
+    "Outcome",
+    "OutcomeName",
+    "Part",
+    "PublishManifest",
+    "Record",
+    "Reference",
+    "Result",
+    "Rows",
+    "RunRecord",
+    "ShiftCheck",
+    "Snapshot",
+    "SnapshotRef",
+    "StepName",
+    "StepSummary",
+    "Termination",
+    "TrainManifest",
+    "Value",
+    "Verdict",
+    "VerdictRef",
+    "Version",
+]

@@ -1,0 +1,48 @@
+"""The mutable documents of refs/ beside the champion."""
+
+from refit.core.domain.base import Instant, Record, Value
+
+
+class SnapshotRef(Record):
+    """refs/snapshot.json: the snapshot that the next extract continues."""
+
+    token: str
+    generation: int
+    run_id: str
+    watermark: Instant | None
+    source_digest: str
+    refreshed_at: Instant
+
+
+class VerdictRef(Record):
+    """refs/verdict.json: the last verdict, and the last one that confirmed or replaced the champion."""
+
+    token: str
+    generation: int
+    run_id: str
+    as_of: Instant
+    snapshot_run_id: str
+    file_sha256: str
+    environment_digest: str
+    decided_at: Instant
+    confirmed_at: Instant | None
+    look_as_of: Instant | None
+    """`as_of` of the last look; the next look's share of the budget counts from here."""
+
+
+class Holder(Value):
+    """Who holds the lock: enough to see that a local process is gone."""
+
+    run_id: str
+    host: str
+    process: int
+    process_started: str
+
+
+class LockRef(Record):
+    """refs/lock.json; `holder` is None when free. Its age is judged by the store's clock."""
+
+    token: str
+    generation: int
+    holder: Holder | None
+    ttl_seconds: int

@@ -1,0 +1,76 @@
+"""How a run begins and how it ends."""
+
+from pydantic import Field
+
+from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
+from refit.core.domain.snapshot import Rows
+from refit.core.domain.verdict import Verdict
+
+
+class RunRecord(Record):
+    """runs/<run_id>/run.json: who started the run, why, and its fixed `as_of`."""
+
+    run_id: str
+    pipeline: str
+    as_of: Instant
+    created_at: Instant
+    created_by: str
+    why: str = ""
+    parent: str | None = None
+    full_refresh: bool = False
+    file: Artifact
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Versions of refit, Python and the installed packages that steps depend on."""
+
+
+class Failure(Value):
+    """Why a run or an attempt failed, and what to do next."""
+
+    error_class: str = Field(alias="class")
+    type: str
+    step: StepName | None = None
+    exit_code: int
+    message: str
+    next: str = ""
+
+
+class StepSummary(Value):
+    """What one step of a run took."""
+
+    seconds: float = 0.0
+    attempts: int = 0
+    max_rss_bytes: int = 0
+
+
+class Outcome(Record):
+    """runs/<run_id>/outcome.json, and what `refit run --json` prints."""
+
+    pipeline: str | None
+    run_id: str | None
+    outcome: OutcomeName
+    as_of: Instant | None
+    version: str | None = None
+    """None unless versions/<run_id>.json stands."""
+    champion: str | None = None
+    previous_champion: str | None = None
+    rows: Rows = Rows()
+    verdict: Verdict | None = None
+    scores: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    steps: dict[StepName, StepSummary] = Field(default_factory=dict)
+    report: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: Failure | None = None
+    exit_code: int = 0
+    finished_at: Instant
+
+
+class Termination(Record):
+    """The last words of one process's try: its termination message, and attempt.json beside its artifacts."""
+
+    step: StepName
+    run_id: str
+    attempt: str
+    number: int
+    failure: Failure | None
+    seconds: float
+    max_rss_bytes: int

@@ -1,0 +1,72 @@
+"""What a comparison found (gate.md)."""
+
+from typing import Literal
+
+from refit.core.domain.base import Instant, Result, Value
+
+Line = Literal["min", "max", "min_gain", "max_loss"]
+
+
+class Check(Value):
+    """One line of the gate, judged. Figures are None where they could not be computed."""
+
+    name: str
+    score: str
+    line: Line
+    limit: float
+    against: str | None = None
+    """`champion`, `anchor` or `dummy` for the lines that compare; None for floors."""
+    result: Result
+    candidate: float | None = None
+    baseline: float | None = None
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+    alpha: float | None = None
+    se: float | None = None
+    df: float | None = None
+    rows: int | None = None
+    entities: int | None = None
+    blocks: int | None = None
+    effective_rows: float | None = None
+    detectable: float | None = None
+    """The gain found 4 times in 5 with this many rows (D of gate.md section 6)."""
+    reason: str
+    hints: tuple[str, ...] = ()
+
+
+class Verdict(Value):
+    """What the gate says of a candidate, with a reason in plain words."""
+
+    result: Result
+    reason: str
+    checks: tuple[Check, ...] = ()
+    needs_approval: str | None = None
+    """Why a person must decide (shifted labels, a champion that cannot be used); None in ordinary runs."""
+
+
+class Look(Value):
+    """One evaluate that computed an interval; looks share the year's budget of false promotions."""
+
+    as_of: Instant
+    days: float | None
+    alpha: float
+
+
+class Reference(Value):
+    """How well a model ranked on clean rows when it was judged; later extracts are held against it."""
+
+    score: Literal["roc_auc", "r2"]
+    value: float
+    se: float
+    rows: int
+
+
+class ShiftCheck(Value):
+    """The champion's score on one extract's rows, held against its reference."""
+
+    run_id: str
+    rows: int
+    value: float | None = None
+    se: float | None = None
+    drop: float | None = None
+    shifted: bool = False
