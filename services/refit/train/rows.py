@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
 from refit.data.reader import SnapshotReader
 from refit.ml import outliers
-from refit.ml.frame import Array, BadTarget, drain, to_target
+from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
+
+MOST_CLASSES: Final = 1000  # a model keeps a probability for each: more are numbers or keys in disguise
 
 
 class NoTrainingRows(DataError):
@@ -77,7 +80,7 @@ def check_classes(y: Array, task: str, column: str) -> None:
     """The training rows have the classes that the task needs.
 
     Raises:
-        BadTarget: one class only, or more than two for a binary task.
+        BadTarget: one class only, more than two for a binary task, or more than 1,000.
     """
     if task == "regression":
         return
@@ -90,12 +93,13 @@ def check_classes(y: Array, task: str, column: str) -> None:
             next="look at the query and the window: a classifier needs rows of two classes",
         )
     if task == "binary" and len(classes) > 2:
-        shown = ", ".join(repr(label) for label in classes[:10]) + (", …" if len(classes) > 10 else "")
+        raise too_many_classes(column, classes)
+    if len(classes) > MOST_CLASSES:
         raise BadTarget(
             column,
             task,
-            f"it has {len(classes):,} classes: {shown}",
-            next="bring it down to two in the query; for a quantity use task: regression",
+            f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
+            next="take rare classes together in the query; for a quantity use task: regression",
         )
 
 

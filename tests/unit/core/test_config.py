@@ -173,7 +173,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
     "columns.income": {"sensitive": True},
-    "task": "multiclass",
     "split.by": ["customer_id"],
     "split.salt": "pepper",
     "split.stratify": True,
