@@ -63,10 +63,10 @@ LineName = Literal["min", "max", "min_gain", "max_loss"]
 
 
 class Sample(Section):
-    """A random part of the training rows."""
+    """A random part of the training rows, chosen by a hash of key and seed: the same rows give the same part."""
 
     rows: Annotated[int, Field(gt=0)]
-    """How many."""
+    """How many training rows are kept; all, where there are no more."""
 
 
 class Model(Section):
@@ -82,8 +82,8 @@ class Model(Section):
     """random_state of all that draws."""
     incremental: Annotated[bool, not_built(False)] = False
     """Fit by partial_fit over batches. Not built yet."""
-    sample: Annotated[Sample | None, not_built(None)] = None
-    """Train on a random part of the rows. Not built yet."""
+    sample: Sample | None = None
+    """Train on a random part of the training rows; the holdout stays whole."""
     search: Annotated[dict[str, Any] | None, not_built(None)] = None
     """Search for parameters. Not built yet."""
 

@@ -44,7 +44,7 @@ def test_a_regression_needs_no_classes() -> None:
 
 
 def rows(values: list[float]) -> TrainingRows:
-    return TrainingRows(pd.DataFrame({"age": values}), np.arange(len(values)), AT, AT)
+    return TrainingRows(pd.DataFrame({"age": values}), np.arange(len(values)), len(values), AT, AT)
 
 
 def test_rows_with_an_outlier_are_dropped_with_their_targets_and_told() -> None:
