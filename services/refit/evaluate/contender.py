@@ -19,6 +19,7 @@ from refit.data.clean import is_clean, key_hashes, trained_keys
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.ml.frame import Array, to_frame, to_target
+from refit.ml.own import named
 from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
@@ -31,10 +32,12 @@ MODEL_ERRORS: Final = (
     ValueError,
     TypeError,
     AttributeError,
-    KeyError,
-    IndexError,
+    LookupError,
     ImportError,
     ArithmeticError,
+    NameError,
+    RuntimeError,
+    AssertionError,
 )
 
 
@@ -111,7 +114,7 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     Raises:
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
-    estimator = load(context.read(train.model), train.trusted)
+    estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader, train))
 
 
@@ -134,10 +137,10 @@ def of_version(context: Context, version: str) -> Contender:
             raise Unusable(f"{version} names no snapshot")
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         _refuse_another_key(context, reader)
-        estimator = load(context.read(document.model), train.trusted)
+        estimator = load(context.read(document.model), named(pipeline, train.trusted))
         return Contender(version, run.as_of, estimator, train.columns, _trained(reader, train), evaluate.reference)
     except MODEL_ERRORS as error:
-        raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
+        raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
 
 def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
@@ -152,7 +155,7 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     try:
         responses = contender.answer(reader, trained)
     except MODEL_ERRORS as error:
-        raise Unusable(f"{contender.name} cannot score today's rows: {_sentence(error)}") from error
+        raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():
         raise Unusable(f"{contender.name} says NaN or infinity for {bad:,} rows")
     return responses
@@ -192,6 +195,6 @@ def _refuse_another_question(context: Context, train: TrainManifest) -> None:
         raise ValueError(f"the classes of {train.target} were {was}, and are now {is_}")
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -9,6 +9,7 @@ from typing import Any, Final
 from refit.core.disk import disk
 from refit.core.effects import effect
 from refit.core.errors import ConfigError
+from refit.ml.own import named
 from refit.ml.persist import types_held
 from refit.ml.trust import package_of
 from refit.predict.champion import Model
@@ -67,11 +68,12 @@ def export_model(model: Model, folder: Path) -> tuple[Path, ...]:
 def contents(model: Model) -> dict[str, bytes]:
     """Name and bytes of each exported file."""
     manifest = describe(model)
+    own = [f"# {name}: the pipeline's own code; it must be on the Python path" for name in manifest["own_packages"]]
     return {
         "manifest.json": json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n",
         "model.skops": model.body,
         "predict.py": SCRIPT.encode(),
-        "requirements.txt": "".join(f"{line}\n" for line in manifest["requirements"]).encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in [*manifest["requirements"], *own]).encode(),
     }
 
 
@@ -108,6 +110,7 @@ def describe(model: Model) -> dict[str, Any]:
             "types": list(types),
         },
         "requirements": requirements(train.environment, types),
+        "own_packages": sorted({package_of(name) for name in named(model.pipeline, train.trusted)}),
     }
 
 

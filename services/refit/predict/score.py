@@ -19,6 +19,18 @@ from refit.ml.frame import to_frame
 from refit.predict.champion import Model
 from refit.predict.rows import Source, format_of, type_named
 
+# What a model may raise that cannot take the rows, one of a user's own code among them.
+_MODEL_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    AssertionError,
+)
+
 PREDICTION: Final = "prediction"
 VERSION: Final = "version"
 
@@ -103,7 +115,7 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
         predicted = np.asarray(final.predict(X)).reshape(len(batch))
         says = hasattr(final, "predict_proba")
         return predicted, np.asarray(final.predict_proba(X)) if says else np.empty((len(batch), 0))
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except _MODEL_ERRORS as error:
         lines = str(error).strip().splitlines()
         raise UnscorableRows(
             f"version {model.version.version} cannot score rows {before + 1:,} to {before + len(batch):,}: "

@@ -199,8 +199,6 @@ NOT_BUILT: dict[str, Any] = {
     "split.by": ["customer_id"],
     "split.salt": "pepper",
     "split.stratify": True,
-    "features.transformer": "my.module:function",
-    "model.estimator": "my.module:function",
     "model.search": {"n_iter": 20, "cv": 5},
     "model.incremental": True,
     "evaluate.slices": ["carrier"],

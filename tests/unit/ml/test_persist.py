@@ -138,7 +138,7 @@ def test_a_lambda_is_refused_with_a_sentence() -> None:
 def test_what_skops_cannot_save_is_refused_with_a_sentence() -> None:
     model = DummyClassifier().fit(zoo.X, zoo.LABELS)
     model.generator_ = (number for number in range(3))
-    with pytest.raises(CannotSave, match="the fitted model cannot be saved"):
+    with pytest.raises(CannotSave, match="the model cannot be saved"):
         dump(model)
 
 
