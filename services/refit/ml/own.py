@@ -35,7 +35,7 @@ class OwnCodeFails(ConfigError):
         where = f" at {place}" if place else ""
         super().__init__(
             f"{what} fails{where}: {type(error).__name__}: {_first_line(error)}",
-            next="mend it, and try it with refit check FILE; the log of the step has the traceback",
+            next="mend it, then try it with refit check FILE",
         )
 
 
