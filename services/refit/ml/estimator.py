@@ -175,6 +175,8 @@ def _advice(sentence: str) -> str:
         return "leave such rows out in the query, or bound the column in the contract (columns.*.max)"
     if "parse data was passed" in sentence:
         return "let the transformer give dense arrays, like OneHotEncoder(sparse_output=False)"
+    if "Invalid classes inferred" in sentence:
+        return "xgboost takes the classes 0, 1, 2, … alone: number them in the query, or choose another estimator"
     if "could not convert string" in sentence:
         return "encode text columns: features.categorical with encode onehot or ordinal"
     return "look at the features, the params and the query"

@@ -84,9 +84,22 @@ _SELECTED_BY: Final = (
     "_univariate_selection.r_regression",
 )
 
+# Boosted trees of two other libraries, which are extras. Their own loaders read what a Booster holds, as text or bytes.
+_BOOSTED: Final = (
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
+    "xgboost.sklearn.XGBRegressor",
+)
+
 BUILT_IN: Final = frozenset(
     (
         "builtins.object",  # as a dtype to select columns by
+        "collections.OrderedDict",
         "functools.partial",
         "numpy.dtype",
         "numpy.number",
@@ -113,6 +126,7 @@ BUILT_IN: Final = frozenset(
         "sklearn.utils._metadata_requests.MethodMetadataRequest",
         "sklearn.utils.validation.check_array",
         *TREES,
+        *_BOOSTED,
     )
 )
 

@@ -16,6 +16,7 @@ from refit.predict.champion import Model
 
 FILES: Final = ("manifest.json", "model.skops", "predict.py", "requirements.txt")
 _PACKAGES: Final = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "joblib")
+_AT_NEED: Final = ("lightgbm", "xgboost-cpu", "xgboost", "refit")
 
 SCRIPT: Final = '''\
 """Predictions for a CSV file of rows: python predict.py ROWS.csv > PREDICTIONS.csv"""
@@ -115,8 +116,8 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 def requirements(environment: dict[str, str], types: tuple[str, ...]) -> list[str]:
-    """The packages that load the model, as they were in training; refit only where the model has a step of it."""
+    """The packages that load the model, as they were in training; those of _AT_NEED only where it holds their types."""
+    held = {package_of(name) for name in types}
     packages: list[str] = [name for name in _PACKAGES if name in environment]
-    if any(package_of(name) == "refit" for name in types):
-        packages.append("refit")
+    packages += [name for name in _AT_NEED if name.removesuffix("-cpu") in held]
     return [f"{name}=={environment[name]}" for name in packages if name in environment]

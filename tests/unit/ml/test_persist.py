@@ -76,7 +76,10 @@ def _one_thread(items: Iterator[Any]) -> Iterator[Any]:
 def test_every_type_of_the_built_in_list_exists() -> None:
     for name in BUILT_IN:
         module, _, attribute = name.rpartition(".")
-        assert hasattr(import_module(module), attribute), name
+        try:
+            assert hasattr(import_module(module), attribute), name
+        except OSError:  # its shared library needs libgomp, which not every machine has
+            assert module.startswith("lightgbm.")
 
 
 def test_our_own_transformer_is_saved_and_loaded() -> None:
