@@ -100,8 +100,16 @@ def test_a_lambda_is_refused_before_any_row_is_read(empty: Case, on_path: dict[s
 
 def test_a_candidate_that_fails_on_held_out_rows_cannot_be_judged(empty: Case, on_path: dict[str, Any]) -> None:
     file = edited(FILE, model=CAREFUL | {"params": {"fails": "later"}})
-    words = ("the candidate cannot be scored", "LookupError: no word for these rows")
-    empty.refused(65, "data UnscorableModel", *words, days=FIRST, file=file, **on_path)
+    words = (f"fails at {line_of('no word for')}", "LookupError: no word for these rows")
+    empty.refused(64, "config OwnCodeFails", *words, days=FIRST, file=file, **on_path)
+
+
+def test_a_champion_that_fails_on_new_rows_makes_a_person_decide(empty: Case, on_path: dict[str, Any]) -> None:
+    spoiled = edited(FILE, model=CAREFUL | {"params": {"fails": "on sale"}})
+    empty.good(days=FIRST, file=spoiled, **on_path)
+    empty.sql(f"UPDATE loans SET region = 'sale' WHERE applied_at > '{loans.at(SECOND - 1)}'")
+    waiting = empty.awaits("OwnCodeFails", line_of("not on sale"), file=FILE, **on_path)
+    empty.promote(waiting.version)
 
 
 def test_a_champion_whose_package_is_gone_makes_a_person_decide(empty: Case, on_path: dict[str, Any]) -> None:

@@ -1,13 +1,14 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
@@ -19,7 +20,7 @@ from refit.data.clean import is_clean, key_hashes, trained_keys
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.ml.frame import Array, to_frame, to_target
-from refit.ml.own import named
+from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
@@ -32,12 +33,10 @@ MODEL_ERRORS: Final = (
     ValueError,
     TypeError,
     AttributeError,
-    LookupError,
+    KeyError,
+    IndexError,
     ImportError,
     ArithmeticError,
-    NameError,
-    RuntimeError,
-    AssertionError,
 )
 
 
@@ -63,6 +62,7 @@ class Contender:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
+        packages: Those whose code its own file names.
     """
 
     name: str
@@ -71,10 +71,21 @@ class Contender:
     columns: tuple[str, ...]
     trained: Trained
     reference: Reference | None = None
+    packages: frozenset[str] = frozenset()
 
     def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-        """What the model says of the clean rows, batch by batch with flat memory."""
-        return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+        """What the model says of the clean rows, batch by batch with flat memory.
+
+        Raises:
+            OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
+        """
+        with self.own_code:
+            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+
+    @property
+    def own_code(self) -> OwnCode:
+        """Within it, what code of the user's own raises is told as such."""
+        return OwnCode(f"the own code of {self.name}", self.packages)
 
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
@@ -95,9 +106,17 @@ def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline
         hashes = [known.hashes for known in trained if known.key == key]
         table = table.filter(pa.array(is_clean(key_hashes(table, key), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
-        known_rows = is_one_of(to_target(table.column(pipeline.target), pipeline.task, pipeline.target), classes)
-        table = table if known_rows.all() else table.filter(pa.array(known_rows))
+        table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
     return table
+
+
+def _is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
+    """As `is_one_of`, without a Python object per row for what Arrow itself can compare."""
+    if pa.types.is_string(target.type):
+        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
+    if pa.types.is_boolean(target.type):
+        return pc.is_in(target, pa.array([bool(label) for label in classes]))
+    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
 
 
 def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
@@ -115,7 +134,8 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
-    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader, train))
+    name, trained, own = context.run.run_id, _trained(reader, train), packages(context.pipeline)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, packages=own)
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -138,7 +158,8 @@ def of_version(context: Context, version: str) -> Contender:
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         _refuse_another_key(context, reader)
         estimator = load(context.read(document.model), named(pipeline, train.trusted))
-        return Contender(version, run.as_of, estimator, train.columns, _trained(reader, train), evaluate.reference)
+        trained, own = _trained(reader, train), packages(pipeline)
+        return Contender(version, run.as_of, estimator, train.columns, trained, evaluate.reference, own)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
