@@ -100,7 +100,7 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
     """Predictions, shape (rows,), and probabilities, shape (rows, classes or 0); features are computed once."""
     features, final = model.estimator[:-1], model.estimator[-1]
     try:
-        with OwnCode("the model's own code", packages(model.pipeline)):
+        with OwnCode(packages(model.pipeline)):
             X = features.transform(to_frame(batch, list(model.kinds)))
             predicted = np.asarray(final.predict(X)).reshape(len(batch))
             says = hasattr(final, "predict_proba")

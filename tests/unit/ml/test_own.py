@@ -158,7 +158,7 @@ def test_a_manifest_widens_nothing_beyond_the_packages_of_the_file() -> None:
 @pytest.mark.parametrize(
     ("fails", "kind", "words"),
     [
-        ("fit", own.OwnCodeFails, f"the file's own code fails at {line_of('no such key')}: KeyError: 'no such key'"),
+        ("fit", own.OwnCodeFails, f"code of acmebank fails at {line_of('no such key')}: KeyError: 'no such key'"),
         (
             "rows",
             ConfigError,
@@ -175,9 +175,9 @@ def test_what_own_code_raises_in_a_fit_is_told_with_its_place(fails: str, kind: 
 
 
 def test_an_error_of_other_code_passes_as_it_is() -> None:
-    with pytest.raises(LookupError), own.OwnCode("x", {"acmebank"}):
+    with pytest.raises(LookupError), own.OwnCode({"acmebank"}):
         raise LookupError
-    with pytest.raises(DataError), own.OwnCode("x", {"acmebank"}, called=True):
+    with pytest.raises(DataError), own.OwnCode({"acmebank"}, called="x"):
         raise DataError("rows")
-    with pytest.raises(MemoryError), own.OwnCode("x", {"acmebank"}, called=True):
+    with pytest.raises(MemoryError), own.OwnCode({"acmebank"}, called="x"):
         raise MemoryError
