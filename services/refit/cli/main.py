@@ -46,6 +46,8 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "release": Lazy("refit.cli.moves:release", "Lifts the hold that a rollback sets."),
     "predict": Lazy("refit.cli.predict:predict", "Writes the champion's predictions for a file of rows."),
     "export": Lazy("refit.cli.export:export", "Writes a version's model with a script that loads it."),
+    "gc": Lazy("refit.cli.gc:gc", "Deletes what a pipeline does not need any more."),
+    "delete": Lazy("refit.cli.gc:delete", "Deletes a pipeline with all that it has."),
     "demo": Lazy("refit.demo.command:demo", "Retrains on real flights for eight weeks, on this machine."),
     "completion": Lazy("refit.cli.completion:completion", "Prints the shell's completion script."),
 }

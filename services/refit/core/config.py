@@ -197,12 +197,12 @@ class Slo(Section):
 
 
 class Retention(Section):
-    """How long runs and versions are kept."""
+    """What `refit gc` keeps, with all that it was built from; nothing younger than a week goes."""
 
-    runs: Annotated[PositiveDuration, not_built(timedelta(days=90))] = timedelta(days=90)
-    """How long runs are kept. Not built yet."""
-    versions: Annotated[int, Field(ge=1), not_built(20)] = 20
-    """How many versions are kept. Not built yet."""
+    runs: PositiveDuration = timedelta(days=90)
+    """Runs that are younger are kept."""
+    versions: Annotated[int, Field(ge=1)] = 20
+    """So many of the newest versions are kept, and of the earlier champions, however old."""
 
 
 class Notify(Section):
@@ -248,7 +248,7 @@ class Pipeline(Section):
     slo: Slo = Slo()
     """How old the last confirmed champion may be. Not built yet."""
     retention: Retention = Retention()
-    """How long runs and versions are kept. Not built yet."""
+    """What `refit gc` keeps."""
     notify: Notify = Notify()
     """Who is told. Not built yet."""
 

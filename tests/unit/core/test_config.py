@@ -190,8 +190,6 @@ NOT_BUILT: dict[str, Any] = {
     "predict.table": "predictions",
     "slo.max_age": "10d",
     "slo.on_failure": "alert",
-    "retention.runs": "30d",
-    "retention.versions": 5,
     "notify.webhook_env": "REFIT_WEBHOOK_URL",
 }
 
@@ -218,7 +216,6 @@ DEFAULTS: dict[str, Any] = {
     "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},
-    "retention": {"runs": "90d", "versions": 20},
     "notify": {},
 }
 
