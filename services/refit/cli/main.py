@@ -32,6 +32,7 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Lazy]] = {
+    "init": Lazy("refit.cli.init:init", "Writes a first pipeline file from a live table."),
     "check": Lazy("refit.cli.check:check", "Finds every fault of a pipeline file at once."),
     "schema": Lazy("refit.cli.check:schema", "Prints the JSON schema of the pipeline file."),
     "run": Lazy("refit.cli.run:run", "Retrains, judges and, when it can be trusted, promotes."),

@@ -21,7 +21,7 @@ from tests.fixtures.records import FILE
 
 HEAVY = ("pandas", "sklearn", "scipy", "pyarrow", "numpy", "matplotlib", "psycopg2", "boto3")
 BUILT = [
-    *("check", "schema", "run", "step", "status", "runs", "show", "logs", "history"),
+    *("init", "check", "schema", "run", "step", "status", "runs", "show", "logs", "history"),
     *("promote", "rollback", "release", "predict", "export", "gc", "delete", "demo", "completion"),
 ]
 
