@@ -22,6 +22,16 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class ClassFacts:
+    """One class on the clean rows: how many there are, and which share of them each model calls by its name."""
+
+    label: str
+    rows: int
+    candidate: float | None
+    baseline: float | None
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that the report shows."""
 
@@ -31,6 +41,7 @@ class Facts:
     verdict: Verdict
     baseline: str
     scores: dict[str, dict[str, float | None]]
+    classes: tuple[ClassFacts, ...]
     rows_holdout: int
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
