@@ -152,14 +152,19 @@ def _holdout_fits_window(sections: Sections) -> Broken:
         yield ("split", "holdout"), "is not shorter than window.length: no row would be left to train on"
 
 
-def _split_is_built(sections: Sections) -> Broken:
-    split, source, name = sections.get("split"), sections.get("source"), sections.get("name")
+def _split_can_be_made(sections: Sections) -> Broken:
+    split, target, task = sections.get("split"), sections.get("target"), sections.get("task")
     if split is None:
         return
-    if split.by is not None and (source is None or split.by != source.key):
-        yield ("split", "by"), "by is not built yet; leave it out, and the key stays on one side"
-    if split.salt is not None and split.salt != name:
-        yield ("split", "salt"), "salt is not built yet; leave it out, and the name is the salt"
+    for index, column in enumerate(split.by or ()):
+        if column == target:
+            yield ("split", "by", index), f"{column} is the target; no class would be on both sides"
+    if split.kind == "time" and split.salt is not None:
+        yield ("split", "salt"), "keys a hash; write kind: hash, or leave it out"
+    if split.kind == "time" and split.stratify:
+        yield ("split", "stratify"), "is for kind: hash; which rows are the newest follows from their time alone"
+    elif split.stratify and task == "regression":
+        yield ("split", "stratify"), "is for classes; the task is regression"
 
 
 def _roles_have_fitting_types(sections: Sections) -> Broken:
@@ -191,7 +196,7 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _target_is_apart,
     _features_are_apart,
     _holdout_fits_window,
-    _split_is_built,
+    _split_can_be_made,
     _roles_have_fitting_types,
     _weights_are_for_classes,
 )

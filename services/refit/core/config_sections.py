@@ -156,11 +156,12 @@ class TimeSplit(Section):
     holdout: Holdout = 0.25
     """A duration back from as_of, or a fraction of the window."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
+    """Columns that name an entity, like a customer; default: the key. Held-out rows of an entity that a model was
+    trained on judge nothing. NULL counts as a value of its own."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
+    """Has a meaning for kind: hash alone."""
+    stratify: bool = False
+    """Is for kind: hash; which rows are the newest follows from their time alone."""
 
 
 class HashSplit(Section):
@@ -171,11 +172,14 @@ class HashSplit(Section):
     holdout: Fraction = 0.2
     """Fraction of the entities."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
+    """Columns that name an entity, like a customer, whose rows all stay on one side; default: the key. NULL counts as
+    a value of its own."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
+    """Text that the hash is keyed with; default: the name. Another one chooses other entities, most of which the
+    champion was trained on: they judge nothing until there are newer ones."""
+    stratify: bool = False
+    """For classes: each is held out with the same probability, entity by entity, and a run warns where chance or a few
+    large entities made a class's share less than half, or more than one and a half, of what holdout asks for."""
 
 
 def _split_kind(value: Any) -> str:

@@ -13,7 +13,8 @@ from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError
 from refit.core.step import read_run
-from refit.data.clean import is_clean, key_hashes, trained_keys
+from refit.data import split
+from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.ml.frame import to_frame
@@ -36,15 +37,21 @@ MODEL_ERRORS: Final = (
 )
 
 
+_ANOTHER_KEY: Final = (
+    "the key column {} is gone or of another type, so that it cannot be told which of today's rows the model was "
+    "trained on"
+)
+
+
 class Unusable(Exception):
     """A model of the registry cannot be compared; the message says which and why. Never leaves this package."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The rows that a model was trained on: the columns that were their key then, and its sorted hashes."""
+    """The rows that a model was trained on, by their key or by their entity: its columns, and its sorted hashes."""
 
-    key: tuple[str, ...]
+    columns: tuple[str, ...]
     hashes: Words
 
 
@@ -54,7 +61,8 @@ class Contender:
 
     Attributes:
         name: Its version, or the run's id for the candidate.
-        trained: The rows that it was trained on.
+        trained: The rows that it was trained on, by the key that they had then.
+        entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
     """
 
@@ -63,7 +71,13 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    entities: Trained | None = None
     reference: Reference | None = None
+
+    @property
+    def seen(self) -> tuple[Trained, ...]:
+        """What no clean row shares with it."""
+        return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
     def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
         """What the model says of the clean rows, batch by batch with flat memory."""
@@ -72,7 +86,7 @@ class Contender:
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
     """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
-    keys = (name for known in trained for name in known.key)
+    keys = (name for known in trained for name in known.columns)
     for batch in reader.rows(list(dict.fromkeys((*columns, *keys))), "holdout"):
         clean = unseen(batch.table, trained)
         if len(clean):
@@ -80,10 +94,10 @@ def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence
 
 
 def unseen(table: pa.RecordBatch, trained: Sequence[Trained]) -> pa.RecordBatch:
-    """The rows that are in none of `trained`, each told by the key that it had."""
-    for key in dict.fromkeys(known.key for known in trained):
-        hashes = [known.hashes for known in trained if known.key == key]
-        table = table.filter(pa.array(is_clean(key_hashes(table, key), hashes)))
+    """The rows that share a key, or an entity, with none of `trained`."""
+    for columns in dict.fromkeys(known.columns for known in trained):
+        hashes = [known.hashes for known in trained if known.columns == columns]
+        table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     return table
 
 
@@ -94,7 +108,8 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), train.trusted)
-    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader))
+    trained, entities = _trained(reader, split.entities(context.pipeline))
+    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, trained, entities)
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -115,9 +130,12 @@ def of_version(context: Context, version: str) -> Contender:
         if extract.snapshot is None:
             raise Unusable(f"{version} names no snapshot")
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
-        _refuse_another_key(context, reader)
+        if _unlike(context, reader, pipeline.source.key):
+            raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
         estimator = load(context.read(document.model), train.trusted)
-        return Contender(version, run.as_of, estimator, train.columns, _trained(reader), evaluate.reference)
+        by = split.entities(context.pipeline)
+        trained, entities = _trained(reader, None if by is None or _unlike(context, reader, by) else by)
+        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
 
@@ -140,21 +158,20 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     return responses
 
 
-def _trained(reader: SnapshotReader) -> Trained:
-    return Trained(reader.pipeline.source.key, trained_keys(reader))
+def _trained(reader: SnapshotReader, by: tuple[str, ...] | None) -> tuple[Trained, Trained | None]:
+    """The training rows by their key and, where `by` names entities, by these."""
+    names = [reader.pipeline.source.key, *([by] if by is not None else [])]
+    found = [Trained(columns, hashes) for columns, hashes in zip(names, trained_on(reader, *names), strict=True)]
+    return found[0], found[1] if by is not None else None
 
 
-def _refuse_another_key(context: Context, then: SnapshotReader) -> None:
-    """Which rows a model was trained on can be told only by the key that they had."""
+def _unlike(context: Context, then: SnapshotReader, columns: Sequence[str]) -> bool:
+    """Whether some of the columns were not there then, are gone now, or changed their type: equal values hash alike
+    only where none did."""
     now = context.manifest_of("extract", ExtractManifest).snapshot
     assert now is not None
     was, is_ = ({column.name: column.type for column in snapshot.columns} for snapshot in (then.snapshot, now))
-    for name in then.pipeline.source.key:
-        if name not in is_ or _family(was[name]) != _family(is_[name]):
-            raise ValueError(
-                f"the key column {name} is gone or of another type, so that it cannot be told which of today's rows "
-                "the model was trained on"
-            )
+    return any(name not in was or name not in is_ or _family(was[name]) != _family(is_[name]) for name in columns)
 
 
 def _family(type_name: str) -> str:

@@ -27,7 +27,7 @@ from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear
+from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import Facts, render
 from refit.evaluate.rows import CleanRows
@@ -52,9 +52,10 @@ def evaluate(context: Context) -> EvaluateManifest:
     champion_move = current[0] if current else None
     candidate = the_candidate(context, reader, train)
     opponents = find_opponents(context, champion_move)
-    trained = [contender.trained for contender in (candidate, *opponents.all())]
-    rows = find_clean_rows(reader, trained)
+    trained = [seen for contender in (candidate, *opponents.all()) for seen in contender.seen]
+    rows, rows_holdout = find_clean_rows(reader, trained), reader.count("holdout")
     context.report(f"{len(rows):,} rows that no model has seen")
+    known = known_entities(context.pipeline, len(rows), rows_holdout)
     opponents, heard = hear(reader, candidate, opponents, trained, rows)
     try:
         shift = _shift(context, reader, opponents.champion)
@@ -66,7 +67,6 @@ def evaluate(context: Context) -> EvaluateManifest:
     verdict = _with_approval(judgement.verdict, opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
     baseline = opponents.champion.name if opponents.champion else DUMMY
-    rows_holdout = reader.count("holdout")
     facts = Facts(
         run=context.run,
         extract=extract,
@@ -77,7 +77,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
-        warnings=(*extract.warnings, *train.warnings, *opponents.warnings),
+        warnings=(*extract.warnings, *train.warnings, *opponents.warnings, *known),
     )
     return context.manifest(
         EvaluateManifest,
@@ -95,7 +95,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         report=context.write("report.html", render(facts)),
-        warnings=opponents.warnings,
+        warnings=(*opponents.warnings, *known),
     )
 
 

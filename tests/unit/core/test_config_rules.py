@@ -40,6 +40,13 @@ BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": [
             {"model": {**SECTIONS["model"], "seed": 1, "params": {"random_state": 2}}},
             "model.params.random_state: is given as model.seed too",
         ),
+        ({"split": {"kind": "hash", "by": ["a", "defaulted"]}}, "split.by[1]: defaulted is the target"),
+        ({"split": {"salt": "pepper"}}, "split.salt: keys a hash; write kind: hash, or leave it out"),
+        ({"split": {"stratify": True}}, "split.stratify: is for kind: hash"),
+        (
+            {"task": "regression", "split": {"kind": "hash", "stratify": True}},
+            "split.stratify: is for classes; the task is regression",
+        ),
     ],
 )
 def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: str) -> None:
@@ -55,6 +62,8 @@ def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: st
         {"features": {"numeric": {"columns": ["loan_id"]}}},
         {"window": {"kind": "rolling", "length": "15d"}, "split": {"holdout": "14d"}},
         {"split": {"holdout": "14d"}},
+        {"split": {"by": ["customer_id"]}},
+        {"split": {"kind": "hash", "by": ["customer_id"], "salt": "pepper", "stratify": True}},
         {"columns": {"applied_at": {"type": "date"}, "defaulted": {"type": "bool"}}},
         {"task": "regression", "columns": {"defaulted": {"type": "decimal"}}},
         {"model": {**SECTIONS["model"], "params": {"random_state": 2}}},
@@ -65,6 +74,8 @@ def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: st
         "key-as-feature",
         "holdout-below-window",
         "expanding",
+        "entities-by-time",
+        "entities-by-hash",
         "types",
         "number",
         "own-state",
