@@ -180,6 +180,30 @@ def _roles_have_fitting_types(sections: Sections) -> Broken:
         yield ("columns", target, "type"), f"a target of type {kind} does not fit task: {task}"
 
 
+def _sensitive_values_stay(sections: Sections) -> Broken:
+    columns, source, features = sections.get("columns", {}), sections.get("source"), sections.get("features")
+    hidden = {name for name, column in columns.items() if column.sensitive}
+    if source is not None and source.cursor in hidden:
+        yield ("columns", source.cursor, "sensitive"), "the cursor cannot be: manifests name the times of parts"
+    if (target := sections.get("target")) in hidden:
+        yield (
+            ("columns", str(target), "sensitive"),
+            "the target cannot be: a model's classes and scores tell its values",
+        )
+    if features is not None and features.kind == "block":
+        numeric = features.numeric
+        for name, block in features.blocks().items():
+            for index, column in enumerate(block):
+                if column in hidden and (name == "categorical" or columns[column].type == "string"):
+                    yield ("features", name, "columns", index), f"{column} is sensitive, and a model keeps its classes"
+        if numeric is not None and numeric.scale == "minmax" and (found := sorted(hidden & set(numeric.columns))):
+            yield ("features", "numeric", "scale"), f"keeps the least and the greatest {found[0]}, which is sensitive"
+    evaluate = sections.get("evaluate")
+    for index, column in enumerate(evaluate.slices if evaluate is not None else ()):
+        if column in hidden:
+            yield ("evaluate", "slices", index), f"{column} is sensitive, and reports name a slice by its value"
+
+
 def _weights_are_for_classes(sections: Sections) -> Broken:
     model, task = sections.get("model"), sections.get("task")
     if model is None:
@@ -198,5 +222,6 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _holdout_fits_window,
     _split_can_be_made,
     _roles_have_fitting_types,
+    _sensitive_values_stay,
     _weights_are_for_classes,
 )

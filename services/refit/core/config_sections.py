@@ -127,8 +127,10 @@ class ColumnContract(Section):
     """The values that may occur; NULL is a matter of nullable."""
     pattern: RegularExpression | None = None
     """A regular expression that the whole of a string must match."""
-    sensitive: Annotated[bool, not_built(False)] = False
-    """No value of it leaves the parts: not into profiles, quarantine lists or reports. Not built yet."""
+    sensitive: bool = False
+    """No value of it leaves the parts: not into profiles, quarantine, reports, failure messages, logs or stored
+    predictions. features: auto leaves it out; a number may be named as a feature, and the model then keeps what its
+    estimator learns of it (some, like nearest neighbours, keep the rows)."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "ColumnContract":
@@ -225,7 +227,7 @@ class PassthroughFeatures(Section):
 
 
 class AutoFeatures(Section):
-    """Features by type: numbers, strings and bools; key, cursor and target are left out."""
+    """Numbers, strings and bools by their type; key, cursor, target, split.by and sensitive columns are left out."""
 
     kind: ClassVar[Literal["auto"]] = "auto"
 

@@ -11,7 +11,8 @@ from refit.core import artifacts, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
-from refit.core.errors import ArtifactError, ConfigError, DataError
+from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
+from refit.core.logs import foreign
 from refit.core.step import read_run
 from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
@@ -137,7 +138,7 @@ def of_version(context: Context, version: str) -> Contender:
         trained, entities = _trained(reader, None if by is None or _unlike(context, reader, by) else by)
         return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference)
     except MODEL_ERRORS as error:
-        raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
+        raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
 
 def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
@@ -152,7 +153,7 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     try:
         responses = contender.answer(reader, trained)
     except MODEL_ERRORS as error:
-        raise Unusable(f"{contender.name} cannot score today's rows: {_sentence(error)}") from error
+        raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():
         raise Unusable(f"{contender.name} says NaN or infinity for {bad:,} rows")
     return responses
@@ -191,6 +192,8 @@ def _refuse_another_question(context: Context, train: TrainManifest) -> None:
         raise ValueError(f"the classes of {train.target} were {was}, and are now {is_}")
 
 
-def _sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+def sentence(error: Exception) -> str:
+    """What a model or its documents raised, in one line."""
+    told = error.message if isinstance(error, RefitError) else foreign(error)
+    lines = told.strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -16,7 +16,7 @@ from refit.core.domain import Snapshot
 from refit.data import split
 from refit.data.clean import key_hashes
 from refit.data.reader import RowBatch, SnapshotReader
-from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, unseen
+from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, sentence, unseen
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.shift import ExtractRows
 from refit.ml.frame import to_frame, to_target
@@ -73,7 +73,7 @@ def _of_run(
     try:
         said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
     except MODEL_ERRORS as error:
-        raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {error}") from error
+        raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {sentence(error)}") from error
     if bad := said.not_finite():
         raise Unusable(f"{champion.name} says NaN or infinity for {bad:,} rows of run {run_id}")
     at = table.column(pipeline.source.cursor).cast(pa.timestamp("us")).to_numpy()

@@ -179,7 +179,8 @@ def _keep_predictions(
     context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Trained], rows: CleanRows
 ) -> Artifact:
     """What the candidate says of a few clean rows, kept with their features to check the model by later."""
-    table = predictions.sample(clean_rows(reader, candidate.columns, trained), rows.keys, candidate.estimator)
+    kept = clean_rows(reader, candidate.columns, trained)
+    table = predictions.sample(kept, rows.keys, candidate.estimator, context.pipeline.sensitive)
     return context.write("predictions.parquet", table)
 
 

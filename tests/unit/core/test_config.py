@@ -172,7 +172,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "columns.income": {"sensitive": True},
     "task": "multiclass",
     "features.transformer": "my.module:function",
     "model.estimator": "my.module:function",
@@ -202,7 +201,6 @@ def test_a_key_that_is_not_built_yet_is_refused_with_a_sentence(path: str, value
 
 DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
-    "columns.income": {"sensitive": False},
     "features": "auto",
     "model.search": None,
     "model.sample": None,
