@@ -6,7 +6,7 @@ from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manif
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
@@ -38,6 +38,7 @@ __all__ = [
     "Rows",
     "RunRecord",
     "ShiftCheck",
+    "SliceCheck",
     "Snapshot",
     "SnapshotRef",
     "StepName",
