@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "check": Lazy("refit.cli.check:check", "Finds every fault of a pipeline file at once."),
     "schema": Lazy("refit.cli.check:schema", "Prints the JSON schema of the pipeline file."),
     "run": Lazy("refit.cli.run:run", "Retrains, judges and, when it can be trusted, promotes."),
+    "rerun": Lazy("refit.cli.rerun:rerun", "Repeats a run that failed, or any, from some step on."),
     "step": Lazy("refit.cli.step:step", "Runs one step of a run, as a pod does."),
     "status": Lazy("refit.cli.status:status", "Shows what is in production and what comes next."),
     "runs": Lazy("refit.cli.runs:runs", "Lists the runs of a pipeline."),

@@ -48,7 +48,7 @@ KILLED: Final = Failure(
     type="Killed",
     exit_code=137,
     message="the run ended without a word: its process was killed or its machine went away",
-    next="refit run FILE",
+    next="refit rerun NAME",
 )
 
 
@@ -124,6 +124,7 @@ def conclude(
     return Outcome(
         pipeline=run.pipeline,
         run_id=run.run_id,
+        parent=run.parent,
         outcome=name,
         as_of=run.as_of,
         version=version,
@@ -134,11 +135,16 @@ def conclude(
         scores=evaluate.scores if evaluate else {},
         steps=_summaries(found, attempts),
         report=evaluate.report.key if evaluate else None,
-        warnings=tuple(text for manifest in found.values() for text in getattr(manifest, "warnings", ())),
+        warnings=(*run.notes, *(text for one in found.values() for text in getattr(one, "warnings", ()))),
         error=error,
         exit_code=exit_code(error) if error else 0,
         finished_at=now,
     )
+
+
+def doer(manifest: Manifest) -> str:
+    """The run that did the step: a rerun has manifests of steps that it took over."""
+    return keys.run_of(manifest.reused.key) if manifest.reused else manifest.run_id
 
 
 def exit_code(failure: Failure) -> int:
@@ -192,7 +198,9 @@ def _summaries(
 ) -> dict[StepName, StepSummary]:
     summaries: dict[StepName, StepSummary] = {}
     for step, manifest in found.items():
-        if manifest is not None:
+        if manifest is not None and manifest.reused is not None:
+            summaries[step] = StepSummary(reused_from=doer(manifest))
+        elif manifest is not None:
             summaries[step] = StepSummary(
                 seconds=manifest.seconds,
                 attempts=attempts.get(step, manifest.attempt_number),
