@@ -87,16 +87,18 @@ def test_the_run_after_a_rerun_reads_on_and_compares_with_its_model(case: Case) 
 
 def test_of_two_reruns_at_once_one_goes_on_and_one_gives_way(case: Case) -> None:
     parent = failed_in(case, "evaluate")
+    before = set(case.runs)
     gate = Gate(case.scratch, "before create versions/")
     first = case.start_again(inject=gate.inject)
     gate.wait_until_reached()
     runs = case.runs
-    failed_as(case.start_again(wait_seconds=0.0).done(), 79, "superseded LockBusy", runs[-1], "--wait")
+    (going_on,) = set(runs) - before
+    failed_as(case.start_again(wait_seconds=0.0).done(), 79, "superseded LockBusy", going_on, "--wait")
     patient = case.start_again()
     wait_until(case.waits.exists, "another rerun waits")
     gate.open()
     ended(case, first.done().outcome, "promoted", parent)
-    failed_as(patient.done(), 64, "config NothingFailed", runs[-1], "promoted", "refit rerun NAME RUN_ID")
+    failed_as(patient.done(), 64, "config NothingFailed", going_on, "promoted", "refit rerun NAME RUN_ID")
     assert case.runs == runs
     assert case.champion.generation == 2
     invariants.check(case.store)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import Final, TypeVar
 
 from refit.core import keys
@@ -61,6 +62,18 @@ def new_run_id(now: datetime) -> str:
 def run_ids(store: ObjectStore) -> Iterator[str]:
     """The ids of all runs, oldest first."""
     return store.list_folders(keys.RUNS)
+
+
+def newest_first(store: ObjectStore) -> Iterator[RunRecord]:
+    """The records of all runs that can be read, the newest first: ids tell the second, records the rest."""
+    for _, same_second in groupby(reversed(list(run_ids(store))), key=lambda run_id: run_id.partition("-")[0]):
+        found = (_readable(partial(_recorded, store, run_id)) for run_id in same_second)
+        yield from sorted((run for run in found if run), key=lambda run: run.created_at, reverse=True)
+
+
+def _recorded(store: ObjectStore, run_id: str) -> RunRecord | None:
+    key = keys.run_record(run_id)
+    return RunRecord.from_json(store.get(key), key)
 
 
 def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:

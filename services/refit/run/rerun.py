@@ -28,7 +28,7 @@ from refit.core.domain import (
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import read_ref
 from refit.core.reuse import first_changed
-from refit.core.runs import MANIFESTS, run_ids, settle
+from refit.core.runs import MANIFESTS, newest_first, settle
 from refit.core.step import read_run
 from refit.core.store import NotFound, ObjectStore
 
@@ -139,14 +139,11 @@ def _parent(store: ObjectStore, asked: Rerun, now: datetime) -> tuple[RunRecord,
     if asked.run_id is not None:
         parent = read_run(store, asked.run_id)
         return parent, settle(store, parent.run_id, now)
-    for run_id in reversed(list(run_ids(store))):
-        outcome = settle(store, run_id, now)
-        if outcome is None or outcome.as_of is None:  # killed before it was recorded, or its record is damaged
-            continue
-        if outcome.outcome not in FAILED:
-            raise NothingFailed(asked.name, outcome)
-        return read_run(store, run_id), outcome
-    raise NothingFailed(asked.name, None)
+    newest = next(newest_first(store), None)
+    outcome = settle(store, newest.run_id, now) if newest else None
+    if newest is None or outcome is None or outcome.outcome not in FAILED:
+        raise NothingFailed(asked.name, outcome)
+    return newest, outcome
 
 
 def _failed_step(store: ObjectStore, parent: RunRecord, outcome: Outcome | None) -> StepName:
