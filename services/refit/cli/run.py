@@ -1,12 +1,15 @@
 """`refit run`: the main job."""
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 import click
 
+from refit.cli.answer import is_terminal, say_json, talk
+from refit.cli.due import read_due
 from refit.cli.ending import as_ended, not_started, tell
 from refit.cli.options import example, executor_option, json_option, store_option, wait_option, why_option
 from refit.cli.place import Place, as_time, open_root, read_file
@@ -30,6 +33,9 @@ class NotBuiltYet(ConfigError):
 @executor_option
 @wait_option
 @click.option("--full-refresh", is_flag=True, help="Read the whole window again, which also shows deletions.")
+@click.option(
+    "--if-due", is_flag=True, help="End at once with 0 unless the schedule has named a moment since the last run began."
+)
 @why_option
 @store_option
 @json_option
@@ -39,6 +45,7 @@ def run(
     executor: str,
     wait: int,
     full_refresh: bool,
+    if_due: bool,
     why: str | None,
     store: str | None,
     as_json: bool,
@@ -47,6 +54,9 @@ def run(
 
     FILE is the pipeline file. A candidate that is refused, too few new rows and a wait for approval are good ends:
     exit 0. A failure ends with its own code and leaves production as it is.
+
+    With --if-due a plain cron may call this often: `*/15 * * * * refit run refit.yaml --if-due` runs when the file's
+    schedule, in its own time zone, asks for it, and makes up for a time when the machine was off.
     """
     asked = session()
     asked.document = partial(not_started, asked, as_of)
@@ -54,6 +64,13 @@ def run(
     body, pipeline = read_file(file)
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
+    if if_due:
+        due = read_due(place.store, pipeline, datetime.now(UTC))
+        talk(f"{pipeline.name}  {due.sentence(local=is_terminal(sys.stderr))}")
+        if not due.is_due:
+            if as_json:
+                say_json(due.document(pipeline.name))
+            return
     request = Request(pipeline, body, as_of=as_of, full_refresh=full_refresh, why=why or "by hand", wait_seconds=wait)
     walk(place, file, lambda runner: runner.run(request), as_json=as_json)
 
