@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "runs": Lazy("refit.cli.runs:runs", "Lists the runs of a pipeline."),
     "show": Lazy("refit.cli.show:show", "Shows one run: verdict, reasons, rows, steps, files."),
     "logs": Lazy("refit.cli.logs:logs", "Prints what the steps of a run logged."),
+    "diff": Lazy("refit.cli.diff:diff", "Compares two runs: file, rows and columns, scores, versions."),
     "history": Lazy("refit.cli.history:history", "Lists every move of the champion."),
     "promote": Lazy("refit.cli.moves:promote", "Makes a version the champion by hand."),
     "rollback": Lazy("refit.cli.moves:rollback", "Goes back to an earlier champion and holds promotions."),
