@@ -65,7 +65,7 @@ def test_two_runs_are_told_side_by_side_with_the_largest_changes_first(two: Obje
         "  columns    COLUMN  CHANGE  NULL            VALUES",
         "             old     went                    int64",
         "             late    came                    int64",
-        "             income  0.67    0.0 % → 25.0 %  mean 2.500 → 17.000, median 1.996 → 19.773",
+        "             income  0.67    0.0 % → 25.0 %  mean 2.500 → 17.00, median 2.065 → 20.33",
         "             and 1 column that changed less: --json has them all",
         "  scores     MODEL      SCORE    A → B          GAIN",
         "             candidate  roc_auc  0.710 → 0.730  +0.020",
