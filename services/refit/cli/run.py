@@ -1,5 +1,6 @@
 """`refit run`: the main job."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -33,6 +34,7 @@ class NotBuiltYet(ConfigError):
 @executor_option
 @wait_option
 @click.option("--full-refresh", is_flag=True, help="Read the whole window again, which also shows deletions.")
+@click.option("--adopt", is_flag=True, help="Take the pipeline over from another REFIT_OWNER.")
 @click.option(
     "--if-due", is_flag=True, help="End at once with 0 unless the schedule has named a moment since the last run began."
 )
@@ -45,6 +47,7 @@ def run(
     executor: str,
     wait: int,
     full_refresh: bool,
+    adopt: bool,
     if_due: bool,
     why: str | None,
     store: str | None,
@@ -71,7 +74,16 @@ def run(
             if as_json:
                 say_json(due.document(pipeline.name))
             return
-    request = Request(pipeline, body, as_of=as_of, full_refresh=full_refresh, why=why or "by hand", wait_seconds=wait)
+    request = Request(
+        pipeline,
+        body,
+        as_of=as_of,
+        full_refresh=full_refresh,
+        why=why or "by hand",
+        wait_seconds=wait,
+        owner=os.environ.get("REFIT_OWNER") or "local",
+        adopt=adopt,
+    )
     walk(place, file, lambda runner: runner.run(request), as_json=as_json)
 
 

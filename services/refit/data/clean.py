@@ -21,6 +21,9 @@ def key_hashes(table: pa.RecordBatch | pa.Table, key: Sequence[str]) -> Words:
 def trained_keys(reader: SnapshotReader) -> Words:
     """Sorted distinct hashes of the keys of the reader's labelled training rows: 8 bytes a row.
 
+    Rows that model.sample left out count as trained on: they are of the days that the model has met, and to be judged
+    on these is easier than on days that it has not.
+
     Raises:
         ArtifactError: a part is missing or altered.
     """

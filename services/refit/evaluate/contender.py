@@ -1,14 +1,16 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from refit.core import artifacts, registry
-from refit.core.config import parse_pipeline
+from refit.core.config import Pipeline, parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError
@@ -16,7 +18,7 @@ from refit.core.step import read_run
 from refit.data.clean import is_clean, key_hashes, trained_keys
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.ml.frame import to_frame
+from refit.ml.frame import Array, to_frame, to_target
 from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
@@ -42,10 +44,12 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The rows that a model was trained on: the columns that were their key then, and its sorted hashes."""
+    """The rows that a model was trained on: the columns that were their key then, its sorted hashes, their classes."""
 
     key: tuple[str, ...]
     hashes: Words
+    classes: tuple[Any, ...] = ()
+    """Empty for regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,20 +75,34 @@ class Contender:
 
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
+    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
     keys = (name for known in trained for name in known.key)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys))), "holdout"):
-        clean = unseen(batch.table, trained)
+    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+        clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
 
 
-def unseen(table: pa.RecordBatch, trained: Sequence[Trained]) -> pa.RecordBatch:
-    """The rows that are in none of `trained`, each told by the key that it had."""
+def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline) -> pa.RecordBatch:
+    """The rows that are in none of `trained`, each told by the key that it had, and of classes that all of them know.
+
+    A row of another class is every model's mistake, whatever it says, and most scores have no word for it.
+    """
     for key in dict.fromkeys(known.key for known in trained):
         hashes = [known.hashes for known in trained if known.key == key]
         table = table.filter(pa.array(is_clean(key_hashes(table, key), hashes)))
+    for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
+        known_rows = is_one_of(to_target(table.column(pipeline.target), pipeline.task, pipeline.target), classes)
+        table = table if known_rows.all() else table.filter(pa.array(known_rows))
     return table
+
+
+def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are among the classes, of shape (rows,)."""
+    found = np.zeros(len(labels), dtype=bool)
+    for label in classes:
+        found |= labels == label
+    return found
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
@@ -94,7 +112,7 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), train.trusted)
-    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader))
+    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, _trained(reader, train))
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -117,7 +135,7 @@ def of_version(context: Context, version: str) -> Contender:
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         _refuse_another_key(context, reader)
         estimator = load(context.read(document.model), train.trusted)
-        return Contender(version, run.as_of, estimator, train.columns, _trained(reader), evaluate.reference)
+        return Contender(version, run.as_of, estimator, train.columns, _trained(reader, train), evaluate.reference)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {_sentence(error)}") from error
 
@@ -140,8 +158,8 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     return responses
 
 
-def _trained(reader: SnapshotReader) -> Trained:
-    return Trained(reader.pipeline.source.key, trained_keys(reader))
+def _trained(reader: SnapshotReader, train: TrainManifest) -> Trained:
+    return Trained(reader.pipeline.source.key, trained_keys(reader), train.classes)
 
 
 def _refuse_another_key(context: Context, then: SnapshotReader) -> None:

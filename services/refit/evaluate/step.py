@@ -4,7 +4,7 @@ The order is: load the models, find the clean rows, hear each model once, look f
 report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,9 +27,9 @@ from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear
+from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, strangers
 from refit.evaluate.newcomers import new_rows
-from refit.evaluate.report import Facts, render
+from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, judge
 from refit.evaluate.shift import check_shift, reference
@@ -55,6 +55,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     trained = [contender.trained for contender in (candidate, *opponents.all())]
     rows = find_clean_rows(reader, trained)
     context.report(f"{len(rows):,} rows that no model has seen")
+    unknown = strangers(reader, candidate)
     opponents, heard = hear(reader, candidate, opponents, trained, rows)
     try:
         shift = _shift(context, reader, opponents.champion)
@@ -74,10 +75,11 @@ def evaluate(context: Context) -> EvaluateManifest:
         verdict=verdict,
         baseline=baseline,
         scores=scores,
+        classes=tuple(_classes(rows, heard)),
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
-        warnings=(*extract.warnings, *train.warnings, *opponents.warnings),
+        warnings=(*extract.warnings, *train.warnings, *unknown, *opponents.warnings),
     )
     return context.manifest(
         EvaluateManifest,
@@ -95,7 +97,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         report=context.write("report.html", render(facts)),
-        warnings=opponents.warnings,
+        warnings=(*unknown, *opponents.warnings),
     )
 
 
@@ -160,6 +162,19 @@ def _scores(
             known = scores.setdefault(model, {})
             known |= values([name for name in names if name not in known], responses, rows.y)
     return scores
+
+
+def _classes(rows: CleanRows, heard: Heard) -> Iterator[ClassFacts]:
+    """Each class of the candidate on the clean rows; none for regression."""
+    baseline = heard.champion or heard.dummy
+    for label in () if heard.candidate.classes is None else heard.candidate.classes.tolist():
+        of_class = rows.y == label
+        count = int(of_class.sum())
+        found = [
+            None if said is None or not count else float((said.predict[of_class] == label).mean())
+            for said in (heard.candidate, baseline)
+        ]
+        yield ClassFacts(str(label), count, *found)
 
 
 def _shift(context: Context, reader: SnapshotReader, champion: Contender | None) -> tuple[ShiftCheck, ...]:

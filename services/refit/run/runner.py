@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from refit.core import artifacts, environment, keys
@@ -17,16 +18,17 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
+from refit.core.owner import claim
 from refit.core.probe import probe
 from refit.core.reuse import take
-from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle, write_outcome
+from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 from refit.run.executor import Attempt, Ended, Executor, failure_of
 from refit.run.rerun import Rerun, repetition
 
-Prepare = Callable[[ObjectStore, str], tuple[RunRecord, bytes]]
+Prepare = Callable[[str], tuple[RunRecord, bytes]]
 RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
 
 
@@ -40,6 +42,8 @@ class Request:
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
+        owner: Who runs the pipeline; another one may not.
+        adopt: Take the pipeline over from another owner.
     """
 
     pipeline: Pipeline
@@ -49,6 +53,8 @@ class Request:
     why: str = "by hand"
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
+    owner: str = "local"
+    adopt: bool = False
 
 
 @dataclass
@@ -73,12 +79,17 @@ class Runner:
             ConditionsIgnored, AccessError, DependencyError: the store cannot be used; no run was started.
             LockBusy: another run went on for longer than `wait_seconds`; no run was started.
             ConfigError: as_of lies in the future.
+            OtherOwner: another owner runs this pipeline.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         if request.as_of and request.as_of > datetime.now(UTC):
             raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
-        return self._pass(request.pipeline.name, request, lambda _store, run_id: _new(request, run_id))
+        name, now = request.pipeline.name, datetime.now(UTC)
+        probe(self.store, now=now)
+        store = self.store.under(f"{name}/")
+        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
+        return self._pass(store, request, lambda run_id: _new(request, run_id))
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
@@ -87,16 +98,15 @@ class Runner:
             ConfigError, ArtifactError: what is asked for cannot be repeated (`repetition`); no run was started.
             Also as `run` does.
         """
-        return self._pass(request.name, request, lambda store, run_id: _again(store, request, run_id))
+        probe(self.store, now=datetime.now(UTC))
+        store = self.store.under(f"{request.name}/")
+        return self._pass(store, request, lambda run_id: _again(store, request, run_id))
 
-    def _pass(self, name: str, request: Request | Rerun, prepare: Prepare) -> Outcome:
+    def _pass(self, store: ObjectStore, request: Request | Rerun, prepare: Prepare) -> Outcome:
         """The run that is prepared under the lock has ended, and its outcome stands."""
-        now = datetime.now(UTC)
-        probe(self.store, now=now)
-        store = self.store.under(f"{name}/")
         self._attempts = {}
-        run_id = new_run_id(now)
-        lock = Lock(store, this_process(run_id), lambda dead: _settle(store, dead))
+        run_id = new_run_id(datetime.now(UTC))
+        lock = Lock(store, this_process(run_id), partial(settle_now, store))
         lock.acquire(
             request.wait_seconds,
             time.monotonic,
@@ -105,7 +115,7 @@ class Runner:
         )
         with lock:
             try:
-                run, file = prepare(store, run_id)
+                run, file = prepare(run_id)
             except RefitError:
                 lock.free()  # nothing of the run stands
                 raise
@@ -224,10 +234,6 @@ def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:
     """The run's file and record stand."""
     store.put(run.file.key, file)
     store.create(keys.run_record(run.run_id), run.to_json())
-
-
-def _settle(store: ObjectStore, run_id: str) -> None:
-    settle(store, run_id, datetime.now(UTC))
 
 
 def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
