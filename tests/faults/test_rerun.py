@@ -2,12 +2,13 @@
 
 import shutil
 import signal
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from refit.core import keys
+from refit.core import keys, registry
 from refit.core.addresses import file_url
 from refit.core.context import read_manifest
 from refit.core.domain import (
@@ -26,7 +27,9 @@ from tests.faults.case import SECOND, THIRD, Case, edited, failed_as
 from tests.faults.gates import Gate, wait_until
 from tests.faults.test_crash import champion_facts, moments
 from tests.faults.test_killed import INSIDE, signalled
+from tests.faults.test_retention import age
 from tests.fixtures import invariants, loans
+from tests.fixtures.calls import call
 
 OTHER_MODEL = edited(model={"params": {"C": 0.5}})
 
@@ -256,6 +259,20 @@ def test_a_run_whose_coordinator_was_killed_is_settled_and_repeated(case: Case) 
     settled = read_outcome(case.store, dead)
     assert settled is not None
     assert (settled.outcome, settled.exit_code) == ("failed", 75)
+
+
+def test_gc_keeps_what_a_rerun_took_over(case: Case) -> None:
+    parent = failed_in(case, "publish")
+    outcome = ended(case, case.again().outcome, "promoted", parent)
+    case.good(days=THIRD)
+    age(case, 365)
+    collected = call("gc", "loans", "--store", case.url, "--json")
+    assert collected.code == 0
+    assert keys.run_record(parent) not in {listed.key for listed in case.store.list(keys.RUNS)}
+    invariants.check(case.store)
+    back = registry.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
+    assert back.version == outcome.run_id
+    assert case.store.exists(case.extract_of(outcome).reused.key)  # type: ignore[union-attr]
 
 
 @pytest.mark.timeout(300)
