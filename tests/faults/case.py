@@ -18,7 +18,7 @@ from refit.core.context import read_manifest
 from refit.core.domain import ExtractManifest, Move, Outcome, StepName
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
 from refit.run.rerun import Rerun
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Done, Job, Started, start
@@ -139,15 +139,17 @@ class Case:
         assert found is not None
         return found
 
-    def rows(self, outcome: Outcome, *columns: str, file: bytes = loans.FILE) -> list[tuple[Any, ...]]:
-        """What stands in the window of a run, unlabelled rows included."""
+    def rows(
+        self, outcome: Outcome, *columns: str, file: bytes = loans.FILE, side: Side = "window"
+    ) -> list[tuple[Any, ...]]:
+        """What stands in the window of a run, or on a side of it, unlabelled rows included."""
         snapshot = self.extract_of(outcome).snapshot
         assert snapshot is not None
         assert outcome.as_of is not None
         fetch = partial(artifacts.fetch, self.store, folder=self.scratch)
         reader = SnapshotReader(snapshot, parse_pipeline(file, "refit.yaml"), outcome.as_of, fetch)
         found: list[tuple[Any, ...]] = []
-        for batch in reader.rows(columns, "window", labelled=False):
+        for batch in reader.rows(columns, side, labelled=False):
             found += zip(*(column.to_pylist() for column in batch.table.columns), strict=True)
         return found
 

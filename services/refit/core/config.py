@@ -253,6 +253,11 @@ class Pipeline(Section):
     notify: Notify = Notify()
     """Who is told. Not built yet."""
 
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The columns of which no value leaves the parts."""
+        return frozenset(name for name, column in self.columns.items() if column.sensitive)
+
     @field_validator("*")
     @classmethod
     def _is_valid_alone(cls, value: Any, info: ValidationInfo) -> Any:

@@ -116,6 +116,8 @@ def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, s
     manifest = read_manifest(store, run_id, step.name, step.kind)
     if manifest is None:
         pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+        if pipeline.sensitive:
+            logs.withhold()
         with scratch(step.name) as folder:
             context = Context(
                 store=store,
@@ -191,7 +193,7 @@ def describe(error: BaseException, step: StepName | None = None) -> Failure:
         type=type(error).__name__,
         step=step,
         exit_code=70,
-        message=logs.redact(f"{type(error).__name__}: {error}")[:2000],
+        message=logs.redact(f"{type(error).__name__}: {logs.foreign(error)}")[:2000],
         next="this is a fault of refit: please report it with the log",
     )
 

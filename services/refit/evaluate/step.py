@@ -27,7 +27,7 @@ from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, strangers
+from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities, strangers
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
@@ -52,10 +52,10 @@ def evaluate(context: Context) -> EvaluateManifest:
     champion_move = current[0] if current else None
     candidate = the_candidate(context, reader, train)
     opponents = find_opponents(context, champion_move)
-    trained = [contender.trained for contender in (candidate, *opponents.all())]
-    rows = find_clean_rows(reader, trained)
+    trained = [seen for contender in (candidate, *opponents.all()) for seen in contender.seen]
+    rows, rows_holdout = find_clean_rows(reader, trained), reader.count("holdout")
     context.report(f"{len(rows):,} rows that no model has seen")
-    unknown = strangers(reader, candidate)
+    known = (*strangers(reader, candidate), *known_entities(context.pipeline, len(rows), rows_holdout))
     opponents, heard = hear(reader, candidate, opponents, trained, rows)
     try:
         shift = _shift(context, reader, opponents.champion)
@@ -67,7 +67,6 @@ def evaluate(context: Context) -> EvaluateManifest:
     verdict = _with_approval(judgement.verdict, opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
     baseline = opponents.champion.name if opponents.champion else DUMMY
-    rows_holdout = reader.count("holdout")
     facts = Facts(
         run=context.run,
         extract=extract,
@@ -79,7 +78,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
-        warnings=(*extract.warnings, *train.warnings, *unknown, *opponents.warnings),
+        warnings=(*extract.warnings, *train.warnings, *known, *opponents.warnings),
     )
     return context.manifest(
         EvaluateManifest,
@@ -97,7 +96,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         report=context.write("report.html", render(facts)),
-        warnings=(*unknown, *opponents.warnings),
+        warnings=(*known, *opponents.warnings),
     )
 
 
@@ -194,7 +193,8 @@ def _keep_predictions(
     context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Trained], rows: CleanRows
 ) -> Artifact:
     """What the candidate says of a few clean rows, kept with their features to check the model by later."""
-    table = predictions.sample(clean_rows(reader, candidate.columns, trained), rows.keys, candidate.estimator)
+    kept = clean_rows(reader, candidate.columns, trained)
+    table = predictions.sample(kept, rows.keys, candidate.estimator, context.pipeline.sensitive)
     return context.write("predictions.parquet", table)
 
 

@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from refit.core.config import Model, Pipeline
 from refit.core.domain import Column
 from refit.core.errors import ConfigError, DataError
+from refit.core.logs import foreign
 from refit.ml import features
 from refit.ml.frame import Array
 
@@ -118,7 +119,7 @@ def fit(steps: Steps, X: pd.DataFrame, y: Array, model: Model) -> tuple[str, ...
         warnings.simplefilter("always")
         steps.fit(X, y, **weights)
         steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here
-    said = [f"{w.category.__name__}: {_first_line(w.message)}" for w in caught]
+    said = [f"{w.category.__name__}: {foreign(w.message, _first_line(w.message))}" for w in caught]
     return tuple(dict.fromkeys(said))[:MAX_WARNINGS]
 
 
@@ -129,9 +130,11 @@ def _mapped(model: Model, estimator: Any, y: Array) -> Iterator[None]:
         yield
     except _FIT_ERRORS as error:
         if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
-            raise BadParameter(f"model.params: {name} cannot be fitted with these: {_first_line(error)}") from error
+            told = foreign(error, _first_line(error))
+            raise BadParameter(f"model.params: {name} cannot be fitted with these: {told}") from error
         sentence = _first_line(error)
-        raise UnfitRows(f"{name} cannot be fitted on these rows: {sentence}", next=_advice(sentence)) from error
+        told = foreign(error, sentence)
+        raise UnfitRows(f"{name} cannot be fitted on these rows: {told}", next=_advice(sentence)) from error
 
 
 def _refuses_any_rows(estimator: Any, classes: int) -> bool:

@@ -12,10 +12,10 @@ Order in a numeric column: outliers are clipped, then gaps are filled, then the 
 | encode onehot | OneHotEncoder; NULL is a class of its own, an unknown class counts as infrequent |
 | encode ordinal | OrdinalEncoder; unknown is -1; NULL is NaN where the estimator takes it, else -2 |
 | passthrough, encode none | the column as it is |
-| auto | numbers: median, standard; text: onehot, min_frequency 20; bools: as they are |
+| auto | numbers: median, standard; text: onehot, min_frequency 20; bools: as they are; no sensitive column |
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
@@ -64,13 +64,23 @@ class NotNumeric(DataError):
         )
 
 
+class SensitiveClasses(ConfigError):
+    """A sensitive column of text is named as a feature."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f'features name "{column}", which is sensitive and text: a model keeps the classes that it has seen',
+            next="take it out of the features, or derive a number in the query",
+        )
+
+
 class NoFeatures(DataError):
     """No column is left to learn from."""
 
     def __init__(self) -> None:
         super().__init__(
             "no column is left to learn from: features: auto leaves out key, cursor, target and split.by, "
-            "timestamps and dates",
+            "sensitive columns, timestamps and dates",
             next="add columns of numbers, bools or text to the query",
         )
 
@@ -103,12 +113,13 @@ def plan(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
 
     Raises:
         FeatureGone, NotNumeric, NoFeature, NoFeatures: the columns do not allow it.
+        SensitiveClasses: the file does not.
     """
     match pipeline.features:
         case AutoFeatures():
             return _auto(pipeline, columns)
         case FeatureBlock() as block:
-            return _block(block, columns)
+            return _block(block, columns, pipeline.sensitive)
         case OwnTransformer():
             raise ConfigError("features: {transformer: …} is not built yet", next="name columns, or write auto")
         case other:
@@ -138,7 +149,7 @@ def transformer(plan: Plan, *, sparse: bool, takes_nan: bool) -> ColumnTransform
 
 def _auto(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
     by = pipeline.split.by or ()
-    reserved = {*pipeline.source.key, pipeline.source.cursor, pipeline.target, *by}
+    reserved = {*pipeline.source.key, pipeline.source.cursor, pipeline.target, *by, *pipeline.sensitive}
     free = [column for column in columns if column.name not in reserved]
     named: dict[Kind, list[str]] = {"number": [], "text": [], "bool": [], "time": [], "other": []}
     for column in free:
@@ -157,7 +168,7 @@ def _auto(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
     )
 
 
-def _block(block: FeatureBlock, columns: Sequence[Column]) -> Plan:
+def _block(block: FeatureBlock, columns: Sequence[Column], sensitive: Collection[str]) -> Plan:
     found = {column.name: column for column in columns}
     chosen = Plan(block.numeric, block.categorical, block.passthrough)
     if missing := [name for name in chosen.columns if name not in found]:
@@ -168,6 +179,8 @@ def _block(block: FeatureBlock, columns: Sequence[Column]) -> Plan:
     for name in chosen.columns:
         if kind_of(found[name].type) in ("time", "other"):
             raise NoFeature(name, found[name].database_type)
+        if name in sensitive and kind_of(found[name].type) == "text":
+            raise SensitiveClasses(name)
     return chosen
 
 

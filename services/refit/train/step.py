@@ -13,7 +13,7 @@ from refit.data.reader import SnapshotReader
 from refit.ml import estimator, features
 from refit.ml.persist import CannotSave, dump, load, types_beyond
 from refit.ml.trust import CLOSED, package_of
-from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, without_outliers
+from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
 
 PROOF_ROWS: Final = 200
 
@@ -55,7 +55,7 @@ def train(context: Context) -> TrainManifest:
         classes=tuple(np.asarray(getattr(steps[-1], "classes_", ())).tolist()),
         columns=chosen.columns,
         trusted=trusted,
-        warnings=(*chosen.warnings, *empty_columns(rows.X), *rows.notes, *warnings),
+        warnings=(*chosen.warnings, *uneven_shares(reader), *empty_columns(rows.X), *rows.notes, *warnings),
     )
 
 

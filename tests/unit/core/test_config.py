@@ -195,10 +195,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "columns.income": {"sensitive": True},
-    "split.by": ["customer_id"],
-    "split.salt": "pepper",
-    "split.stratify": True,
     "features.transformer": "my.module:function",
     "model.estimator": "my.module:function",
     "model.search": {"n_iter": 20, "cv": 5},
@@ -224,10 +220,6 @@ def test_a_key_that_is_not_built_yet_is_refused_with_a_sentence(path: str, value
 
 DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
-    "columns.income": {"sensitive": False},
-    "split.by": ["loan_id"],
-    "split.salt": "loans",
-    "split.stratify": False,
     "features": "auto",
     "model.search": None,
     "model.incremental": False,

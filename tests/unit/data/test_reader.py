@@ -76,6 +76,20 @@ def test_hash_split_keeps_an_entity_on_its_side_in_every_run(shelf: Shelf) -> No
     assert values(shelf.reader(at(60), hashed), "holdout") == [n + 100 for n in held]
 
 
+def test_hash_split_keeps_all_rows_of_an_entity_on_one_side(tmp_path: Path) -> None:
+    made = Shelf(tmp_path)
+    made.add([(n, at(n), True, n % 12 if n % 12 else None) for n in range(100)])  # NULL is an entity too
+    by_value = pipeline(split={"kind": "hash", "by": ["value"], "holdout": 0.3})
+    reader = made.reader(at(100), by_value)
+    held, trained = (values(reader, side) for side in ("holdout", "train"))
+    assert not set(held) & set(trained)
+    assert len(held) + len(trained) == 100
+    assert held
+    assert None in {*held, *trained}
+    other = pipeline(split={"kind": "hash", "by": ["value"], "holdout": 0.3, "salt": "pepper"})
+    assert set(values(made.reader(at(100), other), "holdout")) != set(held)
+
+
 @pytest.mark.parametrize(
     ("type_", "cursors"),
     [
