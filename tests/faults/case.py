@@ -15,10 +15,11 @@ from refit.core import artifacts, keys, registry
 from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
-from refit.core.domain import ExtractManifest, Move, Outcome
+from refit.core.domain import ExtractManifest, Move, Outcome, StepName
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import Side, SnapshotReader
+from refit.run.rerun import Rerun
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Done, Job, Started, start
 from tests.fixtures.postgres import execute
@@ -71,6 +72,20 @@ class Case:
         if done.outcome is not None:
             assert (done.outcome.outcome, done.outcome.exit_code) == ("failed", code)
             assert done.outcome.version is None
+        invariants.check(self.store, self.harmed)
+        return done
+
+    def start_again(
+        self, run_id: str | None = None, start: StepName | None = None, file: bytes | None = None, **how: Any
+    ) -> Started:
+        """A rerun goes on."""
+        return self.start(again=Rerun("loans", run_id, start, file), **how)
+
+    def again(
+        self, run_id: str | None = None, start: StepName | None = None, file: bytes | None = None, **how: Any
+    ) -> Done:
+        """A rerun has ended, and all of the store is whole."""
+        done = self.start_again(run_id, start, file, **how).done()
         invariants.check(self.store, self.harmed)
         return done
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+WAIT_SECONDS: Final = 120
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -39,16 +40,24 @@ store_option: Final[Decorator] = click.option(
 json_option: Final[Decorator] = click.option(
     "--json", "as_json", is_flag=True, help="Answer with exactly one JSON document."
 )
-reason_option: Final[Decorator] = click.option(
-    "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
+executor_option: Final[Decorator] = click.option(
+    "--executor",
+    type=click.Choice(["local", "kubernetes"]),
+    default="local",
+    show_default=True,
+    help="Where steps run; kubernetes is not built yet.",
 )
 wait_option: Final[Decorator] = click.option(
     "--wait",
     type=click.IntRange(min=0),
-    default=120,
+    default=WAIT_SECONDS,
     show_default=True,
     metavar="SECONDS",
     help="How long to wait for another run of the pipeline.",
+)
+why_option: Final[Decorator] = click.option("--reason", "why", metavar="TEXT", help="Why; kept with the run.")
+reason_option: Final[Decorator] = click.option(
+    "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
 )
 name_argument: Final[Decorator] = click.argument("target", metavar="NAME", shell_complete=_complete_names)
 optional_name_argument: Final[Decorator] = click.argument(

@@ -46,6 +46,11 @@ def data(run_id: str, attempt: str, name: str) -> str:
     return f"data/{run_id}/{attempt}/{name}"
 
 
+def run_of(key: str) -> str:
+    """The run below whose folder the key lies, of runs/ or data/."""
+    return key.split("/", 2)[1]
+
+
 def attempt_log(run_id: str, step: str, number: int) -> str:
     return f"runs/{run_id}/logs/{step}-{number}.txt"
 

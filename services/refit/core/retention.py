@@ -71,7 +71,7 @@ def find_waste(store: ObjectStore, retention: Retention, now: datetime) -> Waste
     ]
     return Waste(
         objects=tuple(sorted(old, key=_place)),
-        runs=tuple(sorted({_run_of(found.key) for found in old if found.key.startswith(keys.RUNS)})),
+        runs=tuple(sorted({keys.run_of(found.key) for found in old if found.key.startswith(keys.RUNS)})),
         versions=tuple(name for name in names if name not in versions),
         kept=len(listed) - len(old),
     )
@@ -135,7 +135,7 @@ def _needed_versions(store: ObjectStore, retention: Retention, names: Sequence[s
 
 def _young_runs(listed: Iterable[Listed], retention: Retention, now: datetime) -> set[str]:
     return {
-        _run_of(found.key)
+        keys.run_of(found.key)
         for found in listed
         if found.key.startswith(keys.RUNS) and now - found.modified_at <= max(retention.runs, LEAST_AGE)
     }
@@ -192,16 +192,12 @@ def _artifacts(value: object) -> Iterator[Artifact]:
 def _stays(key: str, kept: set[str], runs: set[str], versions: set[str]) -> bool:
     if key.startswith(keys.VERSIONS):
         return keys.version_of(key) in versions
-    return key in kept or (key.startswith(keys.RUNS) and _run_of(key) in runs)
-
-
-def _run_of(key: str) -> str:
-    return key.split("/")[1]
+    return key in kept or (key.startswith(keys.RUNS) and keys.run_of(key) in runs)
 
 
 def _place(found: Listed) -> tuple[int, str]:
     """Versions, then manifests, then what they name, then what tells of the run; the outcome last."""
-    run_id, key = _run_of(found.key), found.key
+    run_id, key = keys.run_of(found.key), found.key
     if key.startswith(keys.VERSIONS):
         return 0, key
     if key in {keys.manifest(run_id, step) for step in STEPS}:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import Final, TypeVar
 
 from refit.core import keys
@@ -52,7 +53,7 @@ KILLED: Final = Failure(
     type="Killed",
     exit_code=137,
     message="the run ended without a word: its process was killed or its machine went away",
-    next="refit run FILE",
+    next="refit rerun NAME",
 )
 
 
@@ -65,6 +66,18 @@ def new_run_id(now: datetime) -> str:
 def run_ids(store: ObjectStore) -> Iterator[str]:
     """The ids of all runs, oldest first."""
     return store.list_folders(keys.RUNS)
+
+
+def newest_first(store: ObjectStore) -> Iterator[RunRecord]:
+    """The records of all runs that can be read, the newest first: ids tell the second, records the rest."""
+    for _, same_second in groupby(reversed(list(run_ids(store))), key=lambda run_id: run_id.partition("-")[0]):
+        found = (_readable(partial(_recorded, store, run_id)) for run_id in same_second)
+        yield from sorted((run for run in found if run), key=lambda run: run.created_at, reverse=True)
+
+
+def _recorded(store: ObjectStore, run_id: str) -> RunRecord | None:
+    key = keys.run_record(run_id)
+    return RunRecord.from_json(store.get(key), key)
 
 
 def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
@@ -163,6 +176,7 @@ def conclude(
     return Outcome(
         pipeline=run.pipeline,
         run_id=run.run_id,
+        parent=run.parent,
         outcome=name,
         as_of=run.as_of,
         version=version,
@@ -173,11 +187,16 @@ def conclude(
         scores=evaluate.scores if evaluate else {},
         steps=_summaries(found, attempts),
         report=evaluate.report.key if evaluate else None,
-        warnings=tuple(text for manifest in found.values() for text in getattr(manifest, "warnings", ())),
+        warnings=(*run.notes, *(text for one in found.values() for text in getattr(one, "warnings", ()))),
         error=error,
         exit_code=exit_code(error) if error else 0,
         finished_at=now,
     )
+
+
+def doer(manifest: Manifest) -> str:
+    """The run that did the step: a rerun has manifests of steps that it took over."""
+    return keys.run_of(manifest.reused.key) if manifest.reused else manifest.run_id
 
 
 def exit_code(failure: Failure) -> int:
@@ -231,7 +250,9 @@ def _summaries(
 ) -> dict[StepName, StepSummary]:
     summaries: dict[StepName, StepSummary] = {}
     for step, manifest in found.items():
-        if manifest is not None:
+        if manifest is not None and manifest.reused is not None:
+            summaries[step] = StepSummary(reused_from=doer(manifest))
+        elif manifest is not None:
             summaries[step] = StepSummary(
                 seconds=manifest.seconds,
                 attempts=attempts.get(step, manifest.attempt_number),

@@ -130,12 +130,12 @@ def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, s
                 started_at=started,
                 report=lambda text: logs.logger().info("progress", text=text),
             )
-            manifest = _record(store, step.run(context), step.kind)
+            manifest = record(store, step.run(context), step.kind)
     if step.settle:
         step.settle(store, manifest)
 
 
-def _record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:
+def record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:
     """The step's manifest stands: this one, or the one that an earlier attempt wrote."""
     key = keys.manifest(manifest.run_id, manifest.step)
     try:

@@ -35,8 +35,8 @@ from refit.core.store import Conflict, ObjectStore
 class Superseded(SupersededError):
     """Another run or person changed what this run's verdict was about."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} since this run's evaluation; its model is not promoted", next="run again")
+    def __init__(self, what: str, next: str = "refit rerun NAME") -> None:
+        super().__init__(f"{what} since this run's evaluation; its model is not promoted", next=next)
 
 
 def publish(context: Context) -> PublishManifest:
@@ -92,7 +92,7 @@ def _refuse_if_superseded(context: Context, evaluate: EvaluateManifest, champion
     if (champion.generation if champion else 0) != evaluate.champion_generation:
         raise Superseded("the champion was moved")
     if champion and champion.as_of > context.run.as_of:
-        raise Superseded("a model with a newer as_of is in production")
+        raise Superseded("a model with a newer as_of is in production", next="nothing: the newer model stays")
     verdict = read_ref(context.store, "verdict", VerdictRef)
     if verdict and verdict[0].run_id != context.run.run_id and verdict[0].generation != evaluate.verdict_generation:
         raise Superseded("another run reached a verdict")

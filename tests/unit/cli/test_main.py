@@ -21,7 +21,7 @@ from tests.fixtures.records import FILE
 
 HEAVY = ("pandas", "sklearn", "scipy", "pyarrow", "numpy", "matplotlib", "psycopg2", "boto3")
 BUILT = [
-    *("init", "check", "schema", "run", "step", "status", "runs", "show", "logs", "history"),
+    *("init", "check", "schema", "run", "rerun", "step", "status", "runs", "show", "logs", "diff", "history"),
     *("promote", "rollback", "release", "predict", "export", "gc", "delete", "demo", "completion"),
 ]
 
@@ -70,7 +70,7 @@ def test_what_the_list_says_of_a_command_is_short_and_a_sentence(name: str) -> N
     ("words", "hint"),
     [
         (["stauts"], "did you mean refit status?"),
-        (["rerun", "loans"], "did you mean refit run?"),
+        (["reran", "loans"], "did you mean refit rerun?"),
         (["xyzzy"], "there is no command 'xyzzy'"),
         (["run"], "Missing argument 'FILE'"),
         (["runs", "loans", "--fialed"], "--failed"),

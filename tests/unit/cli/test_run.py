@@ -33,6 +33,7 @@ OUTCOME_KEYS = {
     "format",
     "pipeline",
     "run_id",
+    "parent",
     "outcome",
     "as_of",
     "version",
@@ -182,10 +183,11 @@ def test_a_failure_ends_with_its_block_and_its_code(act: Act, store: ObjectStore
     called = call("run", "refit.yaml")
     assert (called.code, called.out) == (65, "")
     block = called.err.splitlines()[1:]
+    run_id = list(run_ids(store))[-1]
     assert block[0] == 'failed in extract: column "temp" is gone'
     assert block[1].startswith(f"  champion  {FIRST} stays in production, ")
     assert block[2:] == [
-        "  next      add the column, then:  refit run refit.yaml",
+        f"  next      add the column, then:  refit rerun loans {run_id} --file refit.yaml",
         "exit 65 (the data breaks its contract, not retried)",
     ]
 
@@ -201,7 +203,7 @@ def test_a_failure_in_json_is_the_same_document_with_the_error(act: Act, call: C
         "step": "extract",
         "exit_code": 65,
         "message": 'column "temp" is gone',
-        "next": "add the column, then:  refit run refit.yaml",
+        "next": f"add the column, then:  refit rerun loans {document['run_id']} --file refit.yaml",
     }
 
 
