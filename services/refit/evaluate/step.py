@@ -144,7 +144,8 @@ def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftChe
         return verdict
     why = (
         f"the rows that run {worst.run_id} read contradict the older ones: the champion's score on them is "
-        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join"
+        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join, and leave "
+        "such rows out with refit exclude, or promote the candidate if the world did change"
     )
     return verdict.model_copy(update={"result": "inconclusive", "reason": why, "needs_approval": why})
 

@@ -22,7 +22,7 @@ from tests.fixtures.records import FILE
 HEAVY = ("pandas", "sklearn", "scipy", "pyarrow", "numpy", "matplotlib", "psycopg2", "boto3")
 ISSUE_3 = [
     *("check", "schema", "run", "step", "status", "runs", "show", "logs", "history"),
-    *("promote", "rollback", "release", "predict", "export", "demo", "completion"),
+    *("promote", "rollback", "release", "exclude", "predict", "export", "demo", "completion"),
 ]
 
 # architecture.md, section 6

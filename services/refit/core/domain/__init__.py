@@ -2,6 +2,7 @@
 
 from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
 from refit.core.domain.refs import Holder, LockRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
@@ -16,6 +17,8 @@ __all__ = [
     "Check",
     "Column",
     "EvaluateManifest",
+    "Exclusion",
+    "ExclusionsRef",
     "ExtractManifest",
     "Failure",
     "Hold",
@@ -43,6 +46,7 @@ __all__ = [
     "StepSummary",
     "Termination",
     "TrainManifest",
+    "Undone",
     "Value",
     "Verdict",
     "VerdictRef",
