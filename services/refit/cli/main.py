@@ -32,6 +32,7 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Lazy]] = {
+    "init": Lazy("refit.cli.init:init", "Writes a first pipeline file from a live table."),
     "check": Lazy("refit.cli.check:check", "Finds every fault of a pipeline file at once."),
     "schema": Lazy("refit.cli.check:schema", "Prints the JSON schema of the pipeline file."),
     "run": Lazy("refit.cli.run:run", "Retrains, judges and, when it can be trusted, promotes."),
@@ -47,6 +48,8 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "exclude": Lazy("refit.cli.exclude:exclude", "Leaves rows out of all later runs, or takes that back."),
     "predict": Lazy("refit.cli.predict:predict", "Writes the champion's predictions for a file of rows."),
     "export": Lazy("refit.cli.export:export", "Writes a version's model with a script that loads it."),
+    "gc": Lazy("refit.cli.gc:gc", "Deletes what a pipeline does not need any more."),
+    "delete": Lazy("refit.cli.gc:delete", "Deletes a pipeline with all that it has."),
     "demo": Lazy("refit.demo.command:demo", "Retrains on real flights for eight weeks, on this machine."),
     "completion": Lazy("refit.cli.completion:completion", "Prints the shell's completion script."),
 }

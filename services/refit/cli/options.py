@@ -44,6 +44,14 @@ json_option: Final[Decorator] = click.option(
 reason_option: Final[Decorator] = click.option(
     "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
 )
+wait_option: Final[Decorator] = click.option(
+    "--wait",
+    type=click.IntRange(min=0),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another run of the pipeline.",
+)
 name_argument: Final[Decorator] = click.argument("target", metavar="NAME", shell_complete=_complete_names)
 optional_reason_option: Final[Decorator] = click.option(
     "--reason", callback=_reason, metavar="TEXT", help="Why; the list of exclusions keeps it."

@@ -48,7 +48,8 @@ def _model(pipeline: Pipeline) -> str:
     model = pipeline.model
     params = ", ".join(f"{name}={value}" for name, value in model.params.items())
     weights = f", classes weighted: {model.class_weight}" if model.class_weight is not None else ""
-    return f"{model.estimator}({params}){weights}"
+    part = f", on {model.sample.rows:,} random training rows" if model.sample else ""
+    return f"{model.estimator}({params}){weights}{part}"
 
 
 def _line(line: GateLine) -> str:

@@ -1,16 +1,17 @@
 """`refit run`: the main job."""
 
+import os
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from refit.cli import story
 from refit.cli.answer import say, say_json, talk
 from refit.cli.failure import block, completed
-from refit.cli.options import example, json_option, store_option
+from refit.cli.options import example, json_option, store_option, wait_option
 from refit.cli.overview import since
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
@@ -22,8 +23,6 @@ from refit.core.errors import ConfigError, RefitError, TerminatedError
 from refit.core.registry import read_champion, read_history
 from refit.run.local import LocalExecutor
 from refit.run.runner import Request, Runner
-
-WAIT_SECONDS: Final = 120
 
 
 class NotBuiltYet(ConfigError):
@@ -42,15 +41,9 @@ class NotBuiltYet(ConfigError):
     show_default=True,
     help="Where steps run; kubernetes is not built yet.",
 )
-@click.option(
-    "--wait",
-    type=click.IntRange(min=0),
-    default=WAIT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another run of the pipeline.",
-)
+@wait_option
 @click.option("--full-refresh", is_flag=True, help="Read the whole window again, which also shows deletions.")
+@click.option("--adopt", is_flag=True, help="Take the pipeline over from another REFIT_OWNER.")
 @store_option
 @json_option
 def run(
@@ -59,6 +52,7 @@ def run(
     executor: str,
     wait: int,
     full_refresh: bool,
+    adopt: bool,
     store: str | None,
     as_json: bool,
 ) -> None:
@@ -75,7 +69,15 @@ def run(
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
     code = 0
-    request = Request(pipeline, body, as_of=as_of, full_refresh=full_refresh, wait_seconds=wait)
+    request = Request(
+        pipeline,
+        body,
+        as_of=as_of,
+        full_refresh=full_refresh,
+        wait_seconds=wait,
+        owner=os.environ.get("REFIT_OWNER") or "local",
+        adopt=adopt,
+    )
     with closing(LocalExecutor()) as steps, Progress() as progress:
         try:
             outcome = Runner(root, steps, progress).run(request)

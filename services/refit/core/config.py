@@ -63,10 +63,10 @@ LineName = Literal["min", "max", "min_gain", "max_loss"]
 
 
 class Sample(Section):
-    """A random part of the training rows."""
+    """A random part of the training rows, chosen by a hash of key and seed: the same rows give the same part."""
 
     rows: Annotated[int, Field(gt=0)]
-    """How many."""
+    """How many training rows are kept; all, where there are no more."""
 
 
 class Model(Section):
@@ -82,8 +82,8 @@ class Model(Section):
     """random_state of all that draws."""
     incremental: Annotated[bool, not_built(False)] = False
     """Fit by partial_fit over batches. Not built yet."""
-    sample: Annotated[Sample | None, not_built(None)] = None
-    """Train on a random part of the rows. Not built yet."""
+    sample: Sample | None = None
+    """Train on a random part of the training rows; the holdout stays whole."""
     search: Annotated[dict[str, Any] | None, not_built(None)] = None
     """Search for parameters. Not built yet."""
 
@@ -139,9 +139,10 @@ class Evaluate(Section):
 
     gate: Annotated[tuple[GateLine, ...], Field(min_length=1), ListAsTuple] = ()
     """All lines must hold. Default: {score: neg_log_loss, min_gain: 0.0}; with class weights, or an estimator without
-    probabilities, roc_auc; for regression neg_root_mean_squared_error."""
+    probabilities, roc_auc; for several classes roc_auc_ovr with weights, balanced_accuracy without probabilities; for
+    regression neg_root_mean_squared_error."""
     scores: Scores = ()
-    """Scorers of the report. Default: the gate's, and roc_auc; for regression r2."""
+    """Scorers of the report. Default: the gate's, and roc_auc; for several classes roc_auc_ovr; for regression r2."""
     false_promotions_per_year: Annotated[float, Field(gt=0)] = 1.0
     """Expected promotions a year without a true gain, however often the pipeline runs."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -157,8 +158,8 @@ class Evaluate(Section):
     min_slice_rows: Annotated[int, Field(ge=1), not_built(500)] = 500
     """Smaller slices are not judged. Not built yet."""
     max_shift: NumberOrNone = None
-    """Drop of the champion's ROC AUC (regression: R²) on new rows that stops a run; or none.
-    Default: 0.10, for regression 0.20."""
+    """Drop of the champion's ROC AUC (several classes: mean of each against the rest; regression: R²) on new rows that
+    stops a run; or none. Default: 0.10, for regression 0.20."""
 
     @model_validator(mode="after")
     def _gate_can_be_passed(self) -> "Evaluate":
@@ -197,12 +198,12 @@ class Slo(Section):
 
 
 class Retention(Section):
-    """How long runs and versions are kept."""
+    """What `refit gc` keeps, with all that it was built from; nothing younger than a week goes."""
 
-    runs: Annotated[PositiveDuration, not_built(timedelta(days=90))] = timedelta(days=90)
-    """How long runs are kept. Not built yet."""
-    versions: Annotated[int, Field(ge=1), not_built(20)] = 20
-    """How many versions are kept. Not built yet."""
+    runs: PositiveDuration = timedelta(days=90)
+    """Runs that are younger are kept."""
+    versions: Annotated[int, Field(ge=1)] = 20
+    """So many of the newest versions are kept, and of the earlier champions, however old."""
 
 
 class Notify(Section):
@@ -231,8 +232,8 @@ class Pipeline(Section):
     """What happens to rows that break the contract of columns."""
     target: ColumnName
     """The column to predict; rows where it is NULL are unlabelled."""
-    task: Annotated[Task, not_built_choice("multiclass")]
-    """What is predicted: one of two classes, or a number. multiclass is not built yet."""
+    task: Task
+    """What is predicted: one of two classes, one of several, or a number."""
     split: Split = TimeSplit()
     """How rows are held out for judging."""
     features: Features = AutoFeatures()
@@ -248,7 +249,7 @@ class Pipeline(Section):
     slo: Slo = Slo()
     """How old the last confirmed champion may be. Not built yet."""
     retention: Retention = Retention()
-    """How long runs and versions are kept. Not built yet."""
+    """What `refit gc` keeps."""
     notify: Notify = Notify()
     """Who is told. Not built yet."""
 
@@ -306,22 +307,31 @@ def evaluation(pipeline: Pipeline, *, probabilities: bool = True) -> Evaluate:
     """The pipeline's `evaluate` with its defaults resolved (gate.md section 7, config.md).
 
     Whether an estimator gives probabilities is seen only when it is built: `pipeline.evaluate` supposes that it
-    does; a caller who knows better passes `probabilities=False`, and a gate left to default becomes roc_auc.
+    does; a caller who knows better passes `probabilities=False`, and a gate left to default takes a score without.
     """
     written, classes = pipeline.evaluate.model_fields_set, pipeline.task != "regression"
     weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
+    ranking = _ranking_score(pipeline.task, probabilities=probabilities)
     score = "neg_root_mean_squared_error"
     if classes:
-        score = "roc_auc" if weighted or not probabilities else "neg_log_loss"
+        score = ranking if weighted or not probabilities else "neg_log_loss"
     values = dict(pipeline.evaluate)
     if "gate" not in written:
         values["gate"] = (GateLine(score=score, min_gain=0.0),)
     if "scores" not in written:
         judged = [line.score for line in values["gate"]]
-        values["scores"] = tuple(dict.fromkeys([*judged, "roc_auc" if classes else "r2"]))
+        values["scores"] = tuple(dict.fromkeys([*judged, ranking]))
     if "max_shift" not in written:
         values["max_shift"] = 0.10 if classes else 0.20
     return Evaluate.model_construct(_fields_set=set(written), **values)
+
+
+def _ranking_score(task: Task, *, probabilities: bool) -> str:
+    """The score that tells how well a model ranks, or comes nearest to it: a scorer for several classes that ranks
+    needs probabilities."""
+    if task == "multiclass":
+        return "roc_auc_ovr" if probabilities else "balanced_accuracy"
+    return "r2" if task == "regression" else "roc_auc"
 
 
 def source_digest(pipeline: Pipeline) -> str:

@@ -22,9 +22,10 @@ def _weighted_probabilities(pipeline: Pipeline) -> str:
     spoiled = [line.score for line in pipeline.evaluate.gate if line.score in PROBABILITY_SCORES]
     if not spoiled:
         return ""
+    ranking = "roc_auc_ovr" if pipeline.task == "multiclass" else "roc_auc"
     return (
         f"evaluate.gate: class weights spoil probabilities, and {', '.join(spoiled)} measures probabilities: such a "
-        "model loses to a dummy. Gate on roc_auc, or leave model.class_weight out."
+        f"model loses to a dummy. Gate on {ranking}, or leave model.class_weight out."
     )
 
 

@@ -16,11 +16,13 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
 
 from typing import Final, Literal
 
-RefName = Literal["champion", "verdict", "snapshot", "lock", "exclusions"]
+RefName = Literal["champion", "verdict", "snapshot", "lock", "owner", "exclusions"]
 
 RUNS: Final = "runs/"
 VERSIONS: Final = "versions/"
 HISTORY: Final = "history/"
+DATA: Final = "data/"
+PREDICTIONS: Final = "predictions/"
 PROBE: Final = ".probe/"  # at the store's root, beside the pipelines
 
 
@@ -58,6 +60,11 @@ def outcome(run_id: str) -> str:
 
 def version(run_id: str) -> str:
     return f"versions/{run_id}.json"
+
+
+def version_of(key: str) -> str:
+    """The version that `version` spelled."""
+    return key.removeprefix(VERSIONS).removesuffix(".json")
 
 
 def history(generation: int) -> str:

@@ -6,7 +6,9 @@ after a killed coordinator writes the same one.
 
 import base64
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -18,6 +20,7 @@ from refit.core.domain import (
     EvaluateManifest,
     ExtractManifest,
     Failure,
+    Holder,
     Manifest,
     Move,
     Outcome,
@@ -31,6 +34,7 @@ from refit.core.domain import (
     VerdictRef,
 )
 from refit.core.errors import ArtifactError
+from refit.core.lock import Lock, this_process
 from refit.core.refs import read_ref
 from refit.core.registry import move_of
 from refit.core.step import read_run
@@ -72,6 +76,36 @@ def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
         return None
 
 
+def newest_file(store: ObjectStore) -> tuple[str, bytes] | None:
+    """Key and bytes of the pipeline file that the newest run kept; None before the first run."""
+    for run_id in sorted(run_ids(store), reverse=True):
+        key = keys.pipeline_file(run_id)
+        try:
+            return key, store.get(key)
+        except NotFound:
+            continue  # killed before it began
+    return None
+
+
+@contextmanager
+def held(store: ObjectStore, wait_seconds: float, on_wait: Callable[[Holder], None]) -> Iterator[None]:
+    """No run of the pipeline goes on during the block; a dead one is settled first.
+
+    Raises:
+        LockBusy: a run went on for longer than `wait_seconds`.
+    """
+    now = datetime.now(UTC)
+    lock = Lock(store, this_process(new_run_id(now)), partial(settle_now, store))
+    failed: BaseException | None = None
+    with lock.acquire(wait_seconds, time.monotonic, time.sleep, on_wait):
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001  raised below; the lock must not stay, there is no run to settle
+            failed = error
+    if failed is not None:
+        raise failed
+
+
 def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
     """The run has an outcome: this one, or the one that stood already, which is returned."""
     assert outcome.run_id is not None
@@ -99,6 +133,11 @@ def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
         )
         return write_outcome(store, bare)
     return write_outcome(store, conclude(store, run, KILLED, {}, now))
+
+
+def settle_now(store: ObjectStore, run_id: str) -> None:
+    """As `settle`, by this machine's clock: what the lock calls for a dead holder."""
+    settle(store, run_id, datetime.now(UTC))
 
 
 def conclude(

@@ -26,6 +26,9 @@ def trained_on(reader: SnapshotReader, *names: Sequence[str]) -> tuple[Words, ..
     Args:
         names: The columns of a key or an entity.
 
+    Rows that model.sample left out count as trained on: they are of the days that the model has met, and to be judged
+    on these is easier than on days that it has not.
+
     Raises:
         ArtifactError: a part is missing or altered.
     """

@@ -66,7 +66,7 @@ class Bench:
     _comparisons: dict[tuple[str, str], Comparison] = field(default_factory=dict)
 
     def influence(self, model: str, score: str) -> Influence:
-        """The model's score with its influence; NaN where all rows have one label and the score needs two.
+        """The model's score with its influence; NaN where the rows lack a class that the score needs.
 
         Raises:
             UnscorableModel: the model says NaN, or its score is NaN for any other reason.
@@ -76,7 +76,7 @@ class Bench:
             if bad := self.models[model].not_finite():
                 raise UnscorableModel(model, f"it predicts NaN or infinity for {bad:,} of {len(self.sample):,} rows")
             found = influence(score, self.sample, self.models[model])
-            if not np.isfinite(found.value) and not self._one_label:
+            if not np.isfinite(found.value) and not self.models[model].missing(self.sample.y):
                 raise UnscorableModel(model, f"its {score} on {len(self.sample):,} clean rows is not a number")
             self._influences[model, score] = found
         return self._influences[model, score]
@@ -112,7 +112,7 @@ class Bench:
         if not sample.enough_time and sample.spans is not None:
             return reasons.too_few(sample.spans, least_spans(sample.kind), f"{sample.kind}s of clean rows")
         if not np.isfinite(gain.value):
-            return reasons.one_class(score, sample.y[0], rows)
+            return self.without_meaning(score)
         if same:
             return None
         if effective is None:
@@ -121,9 +121,12 @@ class Bench:
             return reasons.too_few_effective(score, effective, LEAST_EFFECTIVE_ROWS, rows)
         return None
 
-    @property
-    def _one_label(self) -> bool:
-        return self.models["candidate"].classes is not None and bool((self.sample.y == self.sample.y[0]).all())
+    def without_meaning(self, score: str) -> str:
+        """Why the score of the candidate is no number, in plain words: a class that it knows has no row."""
+        y, candidate = self.sample.y, self.models["candidate"]
+        if candidate.classes is not None and (y == y[0]).all():
+            return reasons.one_class(score, y[0], len(y), "both" if len(candidate.classes) == 2 else "every class")
+        return reasons.missing_classes(score, candidate.missing(y), len(y))
 
     @cached_property
     def _effective_rows_of_target(self) -> float:

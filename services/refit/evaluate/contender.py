@@ -1,14 +1,16 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from refit.core import artifacts, registry
-from refit.core.config import parse_pipeline
+from refit.core.config import Pipeline, parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
@@ -18,7 +20,7 @@ from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.ml.frame import to_frame
+from refit.ml.frame import Array, to_frame, to_target
 from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
@@ -50,10 +52,15 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The rows that a model was trained on, by their key or by their entity: its columns, and its sorted hashes."""
+    """The rows that a model was trained on, by their key or by their entity: its columns, its hashes, their classes.
+
+    The hashes are sorted.
+    """
 
     columns: tuple[str, ...]
     hashes: Words
+    classes: tuple[Any, ...] = ()
+    """Empty for regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,20 +93,34 @@ class Contender:
 
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that no contender was trained on; the same rows in the same order for any columns."""
+    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
     keys = (name for known in trained for name in known.columns)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys))), "holdout"):
-        clean = unseen(batch.table, trained)
+    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+        clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
 
 
-def unseen(table: pa.RecordBatch, trained: Sequence[Trained]) -> pa.RecordBatch:
-    """The rows that share a key, or an entity, with none of `trained`."""
+def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline) -> pa.RecordBatch:
+    """The rows that share a key, or an entity, with none of `trained`, and of classes that all of them know.
+
+    A row of another class is every model's mistake, whatever it says, and most scores have no word for it.
+    """
     for columns in dict.fromkeys(known.columns for known in trained):
         hashes = [known.hashes for known in trained if known.columns == columns]
         table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
+    for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
+        known_rows = is_one_of(to_target(table.column(pipeline.target), pipeline.task, pipeline.target), classes)
+        table = table if known_rows.all() else table.filter(pa.array(known_rows))
     return table
+
+
+def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are among the classes, of shape (rows,)."""
+    found = np.zeros(len(labels), dtype=bool)
+    for label in classes:
+        found |= labels == label
+    return found
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
@@ -109,7 +130,7 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), train.trusted)
-    trained, entities = _trained(reader, split.entities(context.pipeline))
+    trained, entities = _trained(reader, train, split.entities(context.pipeline))
     return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, trained, entities)
 
 
@@ -135,7 +156,7 @@ def of_version(context: Context, version: str) -> Contender:
             raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
         estimator = load(context.read(document.model), train.trusted)
         by = split.entities(context.pipeline)
-        trained, entities = _trained(reader, None if by is None or _unlike(context, reader, by) else by)
+        trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
         return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
@@ -159,10 +180,13 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     return responses
 
 
-def _trained(reader: SnapshotReader, by: tuple[str, ...] | None) -> tuple[Trained, Trained | None]:
+def _trained(
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None
+) -> tuple[Trained, Trained | None]:
     """The training rows by their key and, where `by` names entities, by these."""
     names = [reader.pipeline.source.key, *([by] if by is not None else [])]
-    found = [Trained(columns, hashes) for columns, hashes in zip(names, trained_on(reader, *names), strict=True)]
+    hashes = trained_on(reader, *names)
+    found = [Trained(columns, known, train.classes) for columns, known in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
 
 

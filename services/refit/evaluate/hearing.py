@@ -1,8 +1,9 @@
 """Who stands against the candidate, the rows that none of them has seen, and what each says of these."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,9 @@ from refit.data import split
 from refit.data.clean import key_hashes
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, of_version
+from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, is_one_of, of_version
 from refit.evaluate.rows import CleanRows, NoCleanRows
-from refit.ml.frame import to_target
+from refit.ml.frame import to_target, too_many_classes
 from refit.ml.scores import Responses, UnusableScore, collect, values
 
 DUMMY: Final = "dummy"
@@ -113,6 +114,36 @@ def known_entities(pipeline: Pipeline, clean: int, held_out: int) -> tuple[str, 
     return (f"{why} and judge nothing; split: {{kind: hash}} holds out whole entities",)
 
 
+def strangers(reader: SnapshotReader, candidate: Contender) -> tuple[str, ...]:
+    """A warning where held-out rows have classes that no training row has; the comparison leaves such rows out.
+
+    Raises:
+        BadTarget: the task is binary.
+        NoCleanRows: all held-out rows are such.
+    """
+    pipeline, classes = reader.pipeline, candidate.trained.classes
+    if not classes:
+        return ()
+    found, known_rows = Counter[Any](), 0
+    for batch in reader.rows([pipeline.target], "holdout"):
+        labels = to_target(batch.table.column(0), pipeline.task, pipeline.target)
+        known = is_one_of(labels, classes)
+        found.update(labels[~known].tolist())
+        known_rows += int(known.sum())
+    if not found:
+        return ()
+    if pipeline.task == "binary":
+        raise too_many_classes(pipeline.target, [*classes, *found])
+    shown = ", ".join(f"{label!r} ({rows:,})" for label, rows in found.most_common(5))
+    more = ", …" if len(found) > 5 else ""
+    if not known_rows:
+        raise NoCleanRows(f"no held-out row has a class that a training row has; they have {shown}{more}")
+    return (
+        f"{found.total():,} held-out rows have classes of {pipeline.target} that no training row has: {shown}{more}; "
+        "no model can know them yet, and the comparison leaves them out",
+    )
+
+
 def hear(
     reader: SnapshotReader,
     candidate: Contender,
@@ -125,14 +156,14 @@ def hear(
         return opponents, Heard(_silence())
     said = candidate.answer(reader, trained)
     if opponents.champion is None:
-        return opponents, Heard(said, dummy=_dummy(reader, len(rows)))
+        return opponents, Heard(said, dummy=_dummy(reader, candidate, len(rows)))
     try:
         names = _scores_of(said, reader.pipeline, rows)
         champion = _scored(answer_of(opponents.champion, reader, trained), opponents.champion, names, rows)
     except Unusable as error:
         why = f"the champion {error}"
         broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
-        return broken, Heard(said, dummy=_dummy(reader, len(rows)))
+        return broken, Heard(said, dummy=_dummy(reader, candidate, len(rows)))
     if opponents.anchor is None:
         return opponents, Heard(said, champion)
     try:
@@ -171,11 +202,13 @@ def _silence() -> Responses:
     return Responses(None, np.empty(0))
 
 
-def _dummy(reader: SnapshotReader, n_rows: int) -> Responses:
-    """What a model without features says: the training rows' class shares, or their mean."""
+def _dummy(reader: SnapshotReader, candidate: Contender, n_rows: int) -> Responses:
+    """What a model without features says: the training rows' shares of the candidate's classes, or their mean."""
     pipeline = reader.pipeline
     targets = [batch.table.column(0) for batch in reader.rows([pipeline.target], "train")]
     y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    if candidate.trained.classes:
+        y = y[is_one_of(y, candidate.trained.classes)]
     dummy = DummyRegressor() if pipeline.task == "regression" else DummyClassifier(strategy="prior")
     dummy.fit(np.zeros((len(y), 1)), y)
     return collect(dummy, [np.zeros((n_rows, 1))])

@@ -67,7 +67,7 @@ def closed_form(name: str, sample: Sample, responses: Responses) -> tuple[float,
         return means.SMOOTH[name](sample, responses)
     if name in ("roc_auc", "average_precision"):
         return _ranking(name, sample, responses)
-    return None
+    return _one_vs_rest(sample, responses) if name == "roc_auc_ovr" else None
 
 
 def _ranking(name: str, sample: Sample, responses: Responses) -> tuple[float, Floats] | None:
@@ -81,6 +81,16 @@ def _ranking(name: str, sample: Sample, responses: Responses) -> tuple[float, Fl
     if positive is None or responses.classes[1] != 1:
         return None
     return ranking.average_precision(positive, ranks, sample.scale)
+
+
+def _one_vs_rest(sample: Sample, responses: Responses) -> tuple[float, Floats] | None:
+    """As scikit-learn, without a value where a class of the model has no row."""
+    codes = means.class_codes(sample.y, responses)
+    if codes is None or responses.predict_proba is None or responses.classes is None or len(responses.classes) < 3:
+        return None
+    if responses.missing(sample.y):
+        return float("nan"), np.full(len(sample), np.nan)
+    return ranking.roc_auc_one_vs_rest(codes, responses.predict_proba, sample.scale)
 
 
 def jackknife(name: str, sample: Sample, responses: Responses, scorer: scores.Scorer | None = None) -> Influence:

@@ -51,6 +51,11 @@ def _neg_log_loss(y: Array, responses: Responses) -> Array | None:
 
 
 def _neg_brier_score(y: Array, responses: Responses) -> Array | None:
+    """Two classes: the square of one probability's error; several: the sum of the squares of all (Brier 1950)."""
+    codes, several = class_codes(y, responses), responses.classes is not None and len(responses.classes) > 2
+    if several and codes is not None and responses.predict_proba is not None:
+        truth = codes[:, np.newaxis] == np.arange(responses.predict_proba.shape[1])
+        return np.asarray(-np.square(truth - responses.predict_proba).sum(axis=1))
     positive = positives(y, responses)
     if responses.predict_proba is None or positive is None or responses.classes is None or responses.classes[1] != 1:
         return None

@@ -26,6 +26,8 @@ from refit.ml.scores import collect
 def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRows]:
     """The labelled rows of each batch since the champion's as_of that it was not trained on, oldest batch first.
 
+    Rows of classes that it does not know are left out: they say nothing about how it ranks the others.
+
     Raises:
         Unusable: the champion cannot score them.
     """
@@ -66,7 +68,7 @@ def _of_run(
     run_id: str, batches: Iterator[RowBatch], reader: SnapshotReader, champion: Contender
 ) -> ExtractRows | None:
     pipeline = reader.pipeline
-    tables = [unseen(batch.table, [champion.trained]) for batch in batches]
+    tables = [unseen(batch.table, [champion.trained], pipeline) for batch in batches]
     table = pa.Table.from_batches(tables)
     if not len(table):
         return None

@@ -1,6 +1,7 @@
 """The gate's reasons in plain words: what was found, and what was needed."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from refit.core.domain import Line, Result
@@ -57,8 +58,13 @@ def too_few_effective(score: str, effective: float, needed: int, rows: int) -> s
     )
 
 
-def one_class(score: str, label: object, rows: int) -> str:
-    return f"too little data: all {rows:,} clean rows have the label {label}, {score} needs both"
+def one_class(score: str, label: object, rows: int, needs: str) -> str:
+    return f"too little data: all {rows:,} clean rows have the label {label}, {score} needs {needs}"
+
+
+def missing_classes(score: str, missing: Sequence[object], rows: int) -> str:
+    shown = ", ".join(repr(label) for label in missing[:5]) + (", …" if len(missing) > 5 else "")
+    return f"too little data: none of {rows:,} clean rows has the class {shown}, and {score} needs every class"
 
 
 def no_interval(score: str) -> str:

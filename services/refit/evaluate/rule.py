@@ -135,8 +135,9 @@ def _floor(bench: Bench, line: GateLine) -> Check:
     """A floor or a ceiling judges the point value: it claims nothing about other rows."""
     value = bench.influence("candidate", line.score).value
     result: Result = "inconclusive"
-    reason = reasons.one_class(line.score, bench.sample.y[0], len(bench.sample))
-    if np.isfinite(value):
+    if not np.isfinite(value):
+        reason = bench.without_meaning(line.score)
+    else:
         holds = value >= line.limit if line.line == "min" else value <= line.limit
         result = "accepted" if holds else "rejected"
         reason = reasons.bounded(line.score, line.line, line.limit, value)

@@ -4,7 +4,7 @@ The order is: load the models, find the clean rows, hear each model once, look f
 report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,9 +27,9 @@ from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks, predictions
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities
+from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities, strangers
 from refit.evaluate.newcomers import new_rows
-from refit.evaluate.report import Facts, render
+from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, judge
 from refit.evaluate.shift import check_shift, reference
@@ -55,7 +55,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     trained = [seen for contender in (candidate, *opponents.all()) for seen in contender.seen]
     rows, rows_holdout = find_clean_rows(reader, trained), reader.count("holdout")
     context.report(f"{len(rows):,} rows that no model has seen")
-    known = known_entities(context.pipeline, len(rows), rows_holdout)
+    unknown = (*strangers(reader, candidate), *known_entities(context.pipeline, len(rows), rows_holdout))
     opponents, heard = hear(reader, candidate, opponents, trained, rows)
     try:
         shift = _shift(context, reader, opponents.champion)
@@ -74,10 +74,11 @@ def evaluate(context: Context) -> EvaluateManifest:
         verdict=verdict,
         baseline=baseline,
         scores=scores,
+        classes=tuple(_classes(rows, heard)),
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
-        warnings=(*extract.warnings, *train.warnings, *opponents.warnings, *known),
+        warnings=(*extract.warnings, *train.warnings, *unknown, *opponents.warnings),
     )
     return context.manifest(
         EvaluateManifest,
@@ -95,7 +96,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         report=context.write("report.html", render(facts)),
-        warnings=(*opponents.warnings, *known),
+        warnings=(*unknown, *opponents.warnings),
     )
 
 
@@ -161,6 +162,19 @@ def _scores(
             known = scores.setdefault(model, {})
             known |= values([name for name in names if name not in known], responses, rows.y)
     return scores
+
+
+def _classes(rows: CleanRows, heard: Heard) -> Iterator[ClassFacts]:
+    """Each class of the candidate on the clean rows; none for regression."""
+    baseline = heard.champion or heard.dummy
+    for label in () if heard.candidate.classes is None else heard.candidate.classes.tolist():
+        of_class = rows.y == label
+        count = int(of_class.sum())
+        found = [
+            None if said is None or not count else float((said.predict[of_class] == label).mean())
+            for said in (heard.candidate, baseline)
+        ]
+        yield ClassFacts(str(label), count, *found)
 
 
 def _shift(context: Context, reader: SnapshotReader, champion: Contender | None) -> tuple[ShiftCheck, ...]:

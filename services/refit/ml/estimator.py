@@ -129,7 +129,7 @@ def _mapped(model: Model, estimator: Any, y: Array) -> Iterator[None]:
     try:
         yield
     except _FIT_ERRORS as error:
-        if _refuses_any_rows(unfitted, y.dtype.kind == "f"):
+        if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
             told = foreign(error, _first_line(error))
             raise BadParameter(f"model.params: {name} cannot be fitted with these: {told}") from error
         sentence = _first_line(error)
@@ -137,10 +137,10 @@ def _mapped(model: Model, estimator: Any, y: Array) -> Iterator[None]:
         raise UnfitRows(f"{name} cannot be fitted on these rows: {told}", next=_advice(sentence)) from error
 
 
-def _refuses_any_rows(estimator: Any, regression: bool) -> bool:
-    """Whether not even plain rows suit it: then params are at fault, not the data."""
+def _refuses_any_rows(estimator: Any, classes: int) -> bool:
+    """Whether not even plain rows suit it: then params are at fault, not the data. No classes: a regression."""
     X = np.random.default_rng(0).random((PLAIN_ROWS, 4))
-    y = X[:, 0] if regression else X[:, 0] > 0.5
+    y = np.floor(X[:, 0] * classes).astype(int) if classes else X[:, 0]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -185,6 +185,19 @@ def _check_task(estimator: Any, model: Model, task: str) -> None:
     if not fits and other:
         wanted = "regressor" if task == "regression" else "classifier"
         raise UnknownEstimator(f"model.estimator: {model.estimator} is no {wanted}, and the task is {task}")
+    if task == "multiclass" and _tells_two_classes_only(estimator):
+        raise UnknownEstimator(
+            f"model.estimator: {type(estimator).__name__} with these params tells two classes apart and no more, and "
+            "the task is multiclass",
+            next="choose other params or another estimator, or wrap it in sklearn.multiclass.OneVsRestClassifier",
+        )
+
+
+def _tells_two_classes_only(estimator: Any) -> bool:
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False
+    tags = get_tags(estimator).classifier_tags
+    return tags is not None and not tags.multi_class
 
 
 def _check_params(estimator: Any, model: Model) -> None:

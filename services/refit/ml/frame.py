@@ -53,6 +53,17 @@ class BadTarget(DataError):
         super().__init__(f'the target "{column}" cannot be used for {task}: {reason}', next=next)
 
 
+def too_many_classes(column: str, classes: Sequence[object]) -> BadTarget:
+    """What is said of a binary target with further classes."""
+    shown = ", ".join(repr(label) for label in classes[:10]) + (", …" if len(classes) > 10 else "")
+    return BadTarget(
+        column,
+        "binary",
+        f"it has {len(classes):,} classes: {shown}",
+        next="use task: multiclass, or bring it down to two in the query; for a quantity use task: regression",
+    )
+
+
 class NoFeature(DataError):
     """A column has a type that no model takes."""
 
@@ -137,7 +148,9 @@ def to_target(values: pa.Array | pa.ChunkedArray, task: str, column: str = "targ
     kind = kind_of(values.type)
     if task == "regression":
         if kind != "number":
-            raise BadTarget(column, task, f"it is {values.type}, not a number", next="use task: binary, or a number")
+            raise BadTarget(
+                column, task, f"it is {values.type}, not a number", next="use task: binary or multiclass, or a number"
+            )
         return _finite_floats(values, task, column)
     if kind == "bool":
         return np.asarray(values.to_numpy(zero_copy_only=False), dtype=bool)

@@ -120,7 +120,8 @@ def _works(name: str, task: str, says: set[str]) -> bool:
         if task == "regression":
             scores.value(name, _numbers(), _numbers().predict)
             return True
-        scores.value(name, _classes(says), np.arange(ROWS) % 2)
+        several = 3 if task == "multiclass" else 2
+        scores.value(name, _classes(says, several), np.arange(ROWS) % several)
     except scores.UnusableScore:
         return False
     try:
@@ -134,13 +135,15 @@ def _numbers() -> scores.Responses:
     return scores.Responses(None, np.linspace(0.5, 9.5, ROWS))
 
 
-def _classes(says: set[str]) -> scores.Responses:
-    ranking = np.linspace(0.1, 0.9, ROWS)
+def _classes(says: set[str], several: int) -> scores.Responses:
+    """What a classifier might say; as scikit-learn's do, it ranks two classes by one number."""
+    logits = np.sin(np.outer(np.arange(1, ROWS + 1), np.arange(1, several + 1)))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return scores.Responses(
-        np.array([0, 1]),
-        (ranking > 0.5).astype(int),
-        np.column_stack([1 - ranking, ranking]) if "predict_proba" in says else None,
-        ranking if "decision_function" in says else None,
+        np.arange(several),
+        probabilities.argmax(axis=1),
+        probabilities if "predict_proba" in says else None,
+        (logits[:, 1] - logits[:, 0] if several == 2 else logits) if "decision_function" in says else None,
     )
 
 

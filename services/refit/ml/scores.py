@@ -7,14 +7,21 @@ of the gate lives on that. Greater is better always: the sign is the scorer's (s
 
 import difflib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import (
+    brier_score_loss,
+    d2_brier_score,
+    d2_log_loss_score,
+    get_scorer,
+    get_scorer_names,
+    log_loss,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
@@ -89,18 +96,36 @@ class Responses:
                 bad |= ~(finite if finite.ndim == 1 else finite.all(axis=1))
         return int(bad.sum())
 
-    def ranking(self) -> Array | None:
-        """What scikit-learn's roc_auc ranks by: the decision function, else the probability of the last class.
+    def missing(self, truth: Array) -> list[Any]:
+        """The classes that the model knows and no row of `truth` has; none for regression."""
+        return [] if self.classes is None else [label for label in self.classes.tolist() if not (truth == label).any()]
 
-        Shape (n,) for two classes and for regression, (n, classes) otherwise; None when the model says neither.
+    def ranking(self) -> Array | None:
+        """What scikit-learn's scorers of ROC AUC rank by.
+
+        Two classes: the decision function, else the probability of the last class, shape (n,). Several: the
+        probabilities, else the decision function where it has a column per class, shape (n, classes). Regression:
+        the prediction. None when the model says nothing of that.
         """
         if self.classes is None:
             return self.predict
-        if self.decision_function is not None:
-            return self.decision_function
-        if self.predict_proba is None or len(self.classes) != 2:
-            return self.predict_proba
-        return np.asarray(self.predict_proba[:, 1])
+        if len(self.classes) == 2:
+            return self.decision_function if self.predict_proba is None else self._ranking_of_two(self.predict_proba)
+        said = self.decision_function if self.predict_proba is None else self.predict_proba
+        return said if said is not None and said.shape == (len(self), len(self.classes)) else None
+
+    def _ranking_of_two(self, probabilities: Array) -> Array:
+        return np.asarray(probabilities[:, 1]) if self.decision_function is None else self.decision_function
+
+
+LABELLED: Final[dict[str, Callable[..., float]]] = {
+    "neg_log_loss": lambda *rows, **how: -log_loss(*rows, **how),
+    "neg_brier_score": lambda *rows, **how: -brier_score_loss(*rows, **how),
+    "d2_log_loss_score": d2_log_loss_score,
+    "d2_brier_score": d2_brier_score,
+}
+"""Scores that keep their meaning on rows which lack a class of the model, if only they are told all classes; the
+scorers of the same names do not tell them."""
 
 
 def collect(estimator: Any, batches: Iterable[Any]) -> Responses:
@@ -201,7 +226,8 @@ def value(
 ) -> float:
     """The score of stored responses on `rows` (all by default); greater is better.
 
-    NaN where the score has no meaning on these rows: one class only, or the scorer says so itself.
+    NaN where the score has no meaning on these rows: one class only, a class missing that the score needs, or the
+    scorer says so itself.
 
     Args:
         name: A scorer's name, used in messages too.
@@ -218,12 +244,19 @@ def value(
     rows = np.arange(len(responses)) if rows is None else rows
     parameters = {} if weights is None else {"sample_weight": weights[rows]}
     truth = y[rows]
+    missing = responses.missing(truth)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a score without meaning is told by NaN, not by a warning
+            probabilities = responses.predict_proba
+            if missing and name in LABELLED and probabilities is not None and probabilities.shape[1] > 2:
+                return float(LABELLED[name](truth, probabilities[rows], labels=responses.classes, **parameters))
             return float(scorer(replay(responses), rows[:, np.newaxis], truth, **parameters))
     except (ValueError, TypeError, AttributeError) as error:
-        if responses.classes is not None and len(set(truth.tolist())) < 2:
+        present = set(truth.tolist())
+        if responses.classes is not None and (
+            len(present) < 2 or (missing and present <= set(responses.classes.tolist()))
+        ):
             return float("nan")
         raise UnusableScore(name, str(error)) from error
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from refit.core import artifacts, environment, keys
@@ -17,8 +18,9 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
+from refit.core.owner import claim
 from refit.core.probe import probe
-from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle, write_outcome
+from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
@@ -37,6 +39,8 @@ class Request:
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
+        owner: Who runs the pipeline; another one may not.
+        adopt: Take the pipeline over from another owner.
     """
 
     pipeline: Pipeline
@@ -46,6 +50,8 @@ class Request:
     why: str = "by hand"
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
+    owner: str = "local"
+    adopt: bool = False
 
 
 @dataclass
@@ -70,6 +76,7 @@ class Runner:
             ConditionsIgnored, AccessError, DependencyError: the store cannot be used; no run was started.
             LockBusy: another run went on for longer than `wait_seconds`; no run was started.
             ConfigError: as_of lies in the future.
+            OtherOwner: another owner runs this pipeline.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
@@ -78,9 +85,10 @@ class Runner:
             raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
         probe(self.store, now=now)
         store = self.store.under(f"{request.pipeline.name}/")
+        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
         self._attempts = {}
         run_id = new_run_id(now)
-        lock = Lock(store, this_process(run_id), lambda dead: _settle(store, dead))
+        lock = Lock(store, this_process(run_id), partial(settle_now, store))
         lock.acquire(
             request.wait_seconds,
             time.monotonic,
@@ -174,10 +182,6 @@ def _start(store: ObjectStore, request: Request, run_id: str, now: datetime) -> 
     )
     store.create(keys.run_record(run_id), run.to_json())
     return run
-
-
-def _settle(store: ObjectStore, run_id: str) -> None:
-    settle(store, run_id, datetime.now(UTC))
 
 
 def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:

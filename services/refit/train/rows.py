@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,12 @@ from refit.core.config import Pipeline
 from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
 from refit.data.reader import Side, SnapshotReader
+from refit.data.sampling import smallest
 from refit.data.split import hash_fraction
 from refit.ml import outliers
-from refit.ml.frame import Array, BadTarget, drain, to_target
+from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
+
+MOST_CLASSES: Final = 1000  # a model keeps a probability for each: more are numbers or keys in disguise
 
 
 class NoTrainingRows(DataError):
@@ -34,19 +37,21 @@ class TrainingRows:
     Attributes:
         X: Raw features, as the model takes them.
         y: The target, shape (rows,).
+        there: Labelled training rows that there were before any was left out.
         first, last: Cursors of the oldest and the newest row.
         notes: What was done to the rows, in words.
     """
 
     X: pd.DataFrame
     y: Array
+    there: int
     first: datetime
     last: datetime
     notes: tuple[str, ...] = ()
 
 
 def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
-    """All labelled training rows of the snapshot.
+    """All labelled training rows of the snapshot, or the part of them that model.sample asks for.
 
     Raises:
         NoTrainingRows: there is none.
@@ -54,13 +59,19 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
     """
     pipeline = reader.pipeline
     target, cursor = pipeline.target, pipeline.source.cursor
-    wanted = list(dict.fromkeys([*columns, target, cursor]))
-    batches = [batch.table for batch in reader.rows(wanted, "train")]
+    key, sample = pipeline.source.key, pipeline.model.sample
+    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ())]))
+    tables = (batch.table for batch in reader.rows(wanted, "train"))
+    if sample:
+        batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
+    else:
+        batches = list(tables)
+        there = sum(len(batch) for batch in batches)
     if not batches:
         raise NoTrainingRows(*_why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
-    return TrainingRows(drain(batches, columns), y, span["min"].as_py(), span["max"].as_py())
+    return TrainingRows(drain(batches, columns), y, there, span["min"].as_py(), span["max"].as_py())
 
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
@@ -71,16 +82,14 @@ def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     kept = outliers.inside(rows.X[list(block.columns)].to_numpy())
     dropped = int((~kept).sum())
     note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
-    return TrainingRows(
-        rows.X[kept].reset_index(drop=True), rows.y[kept], rows.first, rows.last, (note,) if dropped else ()
-    )
+    return replace(rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=(note,) if dropped else ())
 
 
 def check_classes(y: Array, task: str, column: str) -> None:
     """The training rows have the classes that the task needs.
 
     Raises:
-        BadTarget: one class only, or more than two for a binary task.
+        BadTarget: one class only, more than two for a binary task, or more than 1,000.
     """
     if task == "regression":
         return
@@ -93,12 +102,13 @@ def check_classes(y: Array, task: str, column: str) -> None:
             next="look at the query and the window: a classifier needs rows of two classes",
         )
     if task == "binary" and len(classes) > 2:
-        shown = ", ".join(repr(label) for label in classes[:10]) + (", …" if len(classes) > 10 else "")
+        raise too_many_classes(column, classes)
+    if len(classes) > MOST_CLASSES:
         raise BadTarget(
             column,
             task,
-            f"it has {len(classes):,} classes: {shown}",
-            next="bring it down to two in the query; for a quantity use task: regression",
+            f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
+            next="take rare classes together in the query; for a quantity use task: regression",
         )
 
 

@@ -34,7 +34,8 @@ def train(context: Context) -> TrainManifest:
     steps = estimator.build(pipeline, extract.snapshot.columns)
     rows = without_outliers(pipeline, read(reader, chosen.columns))
     check_classes(rows.y, pipeline.task, pipeline.target)
-    context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,} rows")
+    of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
+    context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
     warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model)
     body = dump(steps)
     trusted = trusted_types(body, pipeline.model.estimator)
@@ -43,6 +44,7 @@ def train(context: Context) -> TrainManifest:
         TrainManifest,
         model=context.write("model.skops", body),
         rows=len(rows.y),
+        rows_there=rows.there,
         trained_from=rows.first,
         trained_until=reader.cut or rows.last,
         estimator=pipeline.model.estimator,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -45,10 +46,17 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def promoted(folder: Path, **sections: Any) -> Model:
+def promoted(folder: Path, table: pa.Table | None = None, **sections: Any) -> Model:
     store = open_store(f"file://{folder}/store").under("loans/")
-    extracted(store, folder, loans(), file(**sections), VERSION).promoted()
+    extracted(store, folder, loans() if table is None else table, file(**sections), VERSION).promoted()
     return open_model(store, "loans")
+
+
+def three_classes() -> pa.Table:
+    table = loans()
+    owners = zip(table["defaulted"].to_pylist(), table["owner"].to_pylist(), strict=True)
+    target = pa.array(["sold" if owner else str(late).lower() for late, owner in owners])
+    return table.set_column(table.column_names.index("defaulted"), "defaulted", target)
 
 
 @pytest.fixture
@@ -75,7 +83,9 @@ def same_answers(out: str, rows: Path, model: Model) -> bool:
     assert list(said.columns) == list(expected.columns)
     assert said["loan_id"].tolist() == expected["loan_id"].tolist()
     assert said["prediction"].tolist() == expected["prediction"].tolist()
-    return bool(np.allclose(said["probability_true"], expected["probability_true"], rtol=1e-12))
+    chances = [name for name in said.columns if name.startswith("probability_")]
+    assert chances
+    return bool(np.allclose(said[chances], expected[chances], rtol=1e-12))
 
 
 @pytest.mark.parametrize("sections", [{}, TREES], ids=["auto, linear", "block, trees"])
@@ -87,6 +97,15 @@ def test_the_script_predicts_what_refit_predicts_without_refit(
     ended = run_script(tmp_path / "model", rows, without_refit=True)
     assert ended.stderr == ""
     assert ended.returncode == 0
+    assert same_answers(ended.stdout, rows, model)
+
+
+def test_the_script_gives_a_probability_for_each_of_several_classes(tmp_path: Path, rows: Path) -> None:
+    model = promoted(tmp_path, three_classes(), task="multiclass")
+    export_model(model, tmp_path / "model")
+    ended = run_script(tmp_path / "model", rows, without_refit=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("loan_id,prediction,probability_false,probability_sold,probability_true\n")
     assert same_answers(ended.stdout, rows, model)
 
 

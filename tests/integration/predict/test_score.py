@@ -181,6 +181,30 @@ def test_classes_name_the_columns_and_give_the_type(
     assert set(out["prediction"].to_pylist()) == set(labels)
 
 
+@pytest.mark.parametrize("labels", [["late", "paid", "sold"], [1, 2, 7]], ids=["text", "integers"])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv"])
+def test_each_of_several_classes_has_a_probability(
+    tmp_path: Path, rows: pa.Table, labels: list[Any], name: str
+) -> None:
+    table = loans()
+    target = pa.array([labels[2 if age and age > 60 else value] for value, age in zip(*_labels(table), strict=True)])
+    table = table.set_column(table.column_names.index("defaulted"), "defaulted", target)
+    own = promoted(tmp_path, table, task="multiclass")
+    written = (write_csv if name.endswith(".csv") else write_parquet)(tmp_path / name, rows)
+    predict_file(own, written, tmp_path / "out.parquet")
+    out = pq.read_table(tmp_path / "out.parquet")
+    names = [f"probability_{label}" for label in labels]
+    assert out.column_names == ["loan_id", "prediction", *names, "version"]
+    chances = np.column_stack([out[column].to_numpy() for column in names])
+    assert chances.sum(axis=1) == pytest.approx(1)
+    assert [labels[place] for place in chances.argmax(axis=1)] == out["prediction"].to_pylist()
+    assert set(out["prediction"].to_pylist()) == set(labels)
+
+
+def _labels(table: pa.Table) -> tuple[list[Any], list[Any]]:
+    return table["defaulted"].to_pylist(), table["age"].to_pylist()
+
+
 def test_a_model_without_probabilities_gives_predictions_alone(tmp_path: Path, rows: pa.Table) -> None:
     own = promoted(
         tmp_path,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from refit.core.context import Context
 from refit.core.domain import ExtractManifest
 from refit.core.errors import ConfigError, DataError, RefitError
 from refit.core.store import ObjectStore, open_store
@@ -150,6 +151,36 @@ def test_progress_names_estimator_and_rows(store: ObjectStore, tmp_path: Path) -
     said: list[str] = []
     manifest = train(replace(extracted(store, tmp_path, loans(), file()).context(), report=said.append))
     assert said == [f"LogisticRegression on {manifest.rows:,} rows"]
+
+
+# --- a part of the rows -------------------------------------------------------
+
+
+def test_a_part_of_the_rows_is_trained_on_and_told(store: ObjectStore, tmp_path: Path) -> None:
+    said: list[str] = []
+    model = {"estimator": "sklearn.linear_model.LogisticRegression", "sample": {"rows": 300}}
+    context = extracted(store, tmp_path, loans(), file(model=model)).context()
+    manifest = train(replace(context, report=said.append))
+    assert manifest.rows == 300
+    assert manifest.rows_there is not None
+    assert said == [f"LogisticRegression on 300 of {manifest.rows_there:,} rows"]
+    again = train(context)
+    assert again.model.sha256 == manifest.model.sha256
+    assert train(extracted_with(store, tmp_path, {**model, "seed": 1})).model.sha256 != manifest.model.sha256
+
+
+def test_a_part_as_large_as_the_rows_changes_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    model = {"estimator": "sklearn.linear_model.LogisticRegression"}
+    whole = train(extracted_with(store, tmp_path, model))
+    part = train(extracted_with(store, tmp_path, {**model, "sample": {"rows": 100_000}}, "20260301t000000-cccc"))
+    assert part.rows == part.rows_there == whole.rows == whole.rows_there
+    assert part.model.sha256 == whole.model.sha256
+
+
+def extracted_with(
+    store: ObjectStore, tmp_path: Path, model: dict[str, Any], run_id: str = "20260301t000000-bbbb"
+) -> Context:
+    return extracted(store, tmp_path, loans(), file(model=model), run_id).context()
 
 
 # --- refused ------------------------------------------------------------------

@@ -212,6 +212,19 @@ def test_a_superseded_run_is_79(act: Act, call: Call) -> None:
     assert called.err.splitlines()[-3].startswith("superseded in extract: the champion was moved")
 
 
+def test_a_run_of_another_owner_is_64_until_it_adopts_the_pipeline(
+    act: Act, root: ObjectStore, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "refit.yaml").code == 0
+    monkeypatch.setenv("REFIT_OWNER", "green")
+    refused = call("run", "refit.yaml", "--json")
+    assert (refused.code, refused.document["run_id"], refused.document["error"]["type"]) == (64, None, "OtherOwner")
+    assert call("run", "refit.yaml", "--adopt").code == 0
+    assert call("run", "refit.yaml").code == 0
+    monkeypatch.delenv("REFIT_OWNER")
+    assert call("run", "refit.yaml").code == 64
+
+
 def test_a_run_that_is_asked_to_end_is_143_and_its_outcome_stands(act: Act, store: ObjectStore, call: Call) -> None:
     def ended() -> Ended:
         raise TerminatedError("ended by SIGTERM")

@@ -140,6 +140,29 @@ def test_the_default_gate_of_a_classifier_depends_on_weights(
     assert pipeline.evaluate.max_shift == max_shift
 
 
+@pytest.mark.parametrize(
+    ("change", "score", "scores"),
+    [
+        ({}, "neg_log_loss", ("neg_log_loss", "roc_auc_ovr")),
+        ({"class_weight": "balanced"}, "roc_auc_ovr", ("roc_auc_ovr",)),
+    ],
+    ids=["plain", "weights"],
+)
+def test_the_default_gate_of_several_classes_has_scores_that_take_them(
+    change: dict[str, Any], score: str, scores: tuple[str, ...]
+) -> None:
+    pipeline = parse(SECTIONS | {"task": "multiclass", "model": {**SECTIONS["model"], **change}})
+    assert gate(pipeline) == [(score, "min_gain", 0.0)]
+    assert pipeline.evaluate.scores == scores
+    assert pipeline.evaluate.max_shift == 0.10
+
+
+def test_several_classes_without_probabilities_are_judged_by_how_many_are_found() -> None:
+    resolved = evaluation(parse(SECTIONS | {"task": "multiclass"}), probabilities=False)
+    assert [line.score for line in resolved.gate] == ["balanced_accuracy"]
+    assert resolved.scores == ("balanced_accuracy",)
+
+
 def test_the_defaults_of_a_regression_are_its_own() -> None:
     pipeline = parse(SECTIONS | {"task": "regression"})
     assert gate(pipeline) == [("neg_root_mean_squared_error", "min_gain", 0.0)]
@@ -172,11 +195,9 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "task": "multiclass",
     "features.transformer": "my.module:function",
     "model.estimator": "my.module:function",
     "model.search": {"n_iter": 20, "cv": 5},
-    "model.sample": {"rows": 1000},
     "model.incremental": True,
     "evaluate.slices": ["carrier"],
     "evaluate.min_slice_rows": 100,
@@ -186,8 +207,6 @@ NOT_BUILT: dict[str, Any] = {
     "predict.table": "predictions",
     "slo.max_age": "10d",
     "slo.on_failure": "alert",
-    "retention.runs": "30d",
-    "retention.versions": 5,
     "notify.webhook_env": "REFIT_WEBHOOK_URL",
 }
 
@@ -203,14 +222,12 @@ DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
     "features": "auto",
     "model.search": None,
-    "model.sample": None,
     "model.incremental": False,
     "evaluate.min_slice_rows": 500,
     "evaluate.max_slice_loss": 0.0,
     "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},
-    "retention": {"runs": "90d", "versions": 20},
     "notify": {},
 }
 

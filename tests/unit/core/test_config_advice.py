@@ -23,13 +23,23 @@ def test_the_documented_files_raise_no_doubt(text: str) -> None:
             {"model": {**SECTIONS["model"], "params": {"class_weight": {0: 1, 1: 2}}}, "evaluate": LOG_LOSS},
             "class weights spoil probabilities",
         ),
+        ({"task": "multiclass", "model": WEIGHTED, "evaluate": LOG_LOSS}, "Gate on roc_auc_ovr, or leave"),
         ({"split": {"holdout": "7d"}}, "split.holdout: rows of one day win or lose together"),
         ({"split": {"holdout": "14d"}, "evaluate": {"block": "week"}}, "the gate needs 28 days"),
         ({"window": {"kind": "rolling", "length": "28d"}}, "7 days make every verdict inconclusive"),
         ({"window": {"kind": "rolling", "length": "7d"}, "split": {"kind": "hash"}}, "window.length: rows of one day"),
         ({"evaluate": {"gate": [{"score": "roc_auc", "min": 0.6}]}}, "no line compares with the champion"),
     ],
-    ids=["weights", "weights-in-params", "short", "short-for-weeks", "short-fraction", "short-hash", "only-floors"],
+    ids=[
+        "weights",
+        "weights-in-params",
+        "weights-of-several",
+        "short",
+        "short-for-weeks",
+        "short-fraction",
+        "short-hash",
+        "only-floors",
+    ],
 )
 def test_a_doubtful_file_is_warned_of(changes: dict[str, Any], words: str) -> None:
     (sentence,) = warnings(parse(SECTIONS | changes))

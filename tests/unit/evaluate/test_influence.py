@@ -106,7 +106,9 @@ def test_roc_auc_and_its_components_equal_the_count_of_all_pairs() -> None:
     assert psi[positive] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["neg_log_loss", "accuracy", "balanced_accuracy", "matthews_corrcoef"])
+@pytest.mark.parametrize(
+    "name", ["neg_log_loss", "neg_brier_score", "accuracy", "balanced_accuracy", "matthews_corrcoef", "roc_auc_ovr"]
+)
 def test_several_classes_have_the_same_closed_forms(name: str) -> None:
     rng = np.random.default_rng(5)
     sample, _ = tied_binary()

@@ -90,8 +90,14 @@ def test_unknown_scores_are_named_beside_an_unknown_estimator() -> None:
             ["r2", "neg_root_mean_squared_error", "neg_mean_poisson_deviance", "neg_mean_absolute_percentage_error"],
             ["roc_auc", "neg_log_loss", "f1", "accuracy"],
         ),
+        (
+            "multiclass",
+            "LogisticRegression",
+            ["neg_log_loss", "roc_auc_ovr", "roc_auc_ovo", "f1_macro", "balanced_accuracy", "neg_brier_score"],
+            ["roc_auc", "f1", "recall", "r2", "neg_mean_squared_error"],
+        ),
     ],
-    ids=["binary", "regression"],
+    ids=["binary", "regression", "multiclass"],
 )
 def test_a_score_fits_the_task(task: str, estimator: str, good: list[str], bad: list[str]) -> None:
     gate = [{"score": good[0], "min_gain": 0.0}]
@@ -107,8 +113,17 @@ def test_a_probability_score_in_the_gate_needs_probabilities() -> None:
     assert "predict_proba" in message
 
 
-def test_a_default_gate_suits_an_estimator_without_probabilities() -> None:
-    assert found({"estimator": "sklearn.svm.LinearSVC"}) == []
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_default_gate_suits_an_estimator_without_probabilities(task: str) -> None:
+    assert found({"estimator": "sklearn.svm.LinearSVC"}, task) == []
+
+
+def test_an_estimator_of_two_classes_is_found_where_there_are_several() -> None:
+    model = {"estimator": "sklearn.linear_model.LogisticRegression", "params": {"solver": "liblinear"}}
+    ((path, message),) = found(model, "multiclass")
+    assert path == ("model", "estimator")
+    assert "tells two classes apart and no more" in message
+    assert found(model) == []
 
 
 def test_the_process_answers_with_one_document_whatever_packages_print(tmp_path: Any) -> None:

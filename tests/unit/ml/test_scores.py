@@ -1,6 +1,7 @@
 """Replayed responses score exactly as the estimator itself does, for every scorer that scikit-learn has."""
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -138,6 +139,33 @@ def test_a_score_that_does_not_fit_names_itself_and_the_reason() -> None:
     with pytest.raises(UnusableScore, match=r"neg_log_loss cannot be computed: .*predict_proba") as caught:
         value("neg_log_loss", hard, BINARY[1])
     assert caught.value.exit_code == 64
+
+
+@pytest.mark.parametrize("name", ["neg_log_loss", "neg_brier_score", "d2_log_loss_score", "d2_brier_score"])
+def test_a_score_of_probabilities_does_without_a_class_that_no_row_has(name: str) -> None:
+    X, y = SEVERAL
+    said, kept = collect(LogisticRegression().fit(X, y), [X]), np.flatnonzero(y != 1)
+    found = value(name, said, y, rows=kept)
+    if name == "neg_log_loss":
+        assert said.predict_proba is not None
+        assert found == pytest.approx(np.log(said.predict_proba[kept, y[kept]]).mean())
+    assert np.isfinite(found)
+
+
+@pytest.mark.parametrize("name", ["roc_auc_ovr", "roc_auc_ovo", "average_precision", "top_k_accuracy"])
+def test_a_score_of_every_class_has_no_meaning_without_one(name: str) -> None:
+    X, y = SEVERAL
+    said = collect(LogisticRegression().fit(X, y), [X])
+    assert np.isfinite(value(name, said, y))
+    assert np.isnan(value(name, said, y, rows=np.flatnonzero(y != 1)))
+
+
+def test_several_classes_are_ranked_by_a_column_for_each() -> None:
+    X, y = SEVERAL
+    forest, line = (collect(kind.fit(X, y), [X]) for kind in (RandomForestClassifier(3, random_state=0), LinearSVC()))
+    assert forest.ranking() is forest.predict_proba
+    assert line.ranking() is line.decision_function
+    assert replace(line, decision_function=np.zeros((len(y), 6))).ranking() is None  # one column per pair of four
 
 
 def test_a_score_without_meaning_is_none() -> None:

@@ -32,12 +32,19 @@ def test_three_classes_are_too_many_for_a_binary_task() -> None:
     check_classes(y, "multiclass", "late")
 
 
+def test_numbers_in_the_disguise_of_classes_are_refused() -> None:
+    check_classes(np.arange(1000), "multiclass", "delay")
+    with pytest.raises(BadTarget, match="1,001 classes in 1,001 training rows") as caught:
+        check_classes(np.arange(1001), "multiclass", "delay")
+    assert "task: regression" in caught.value.next
+
+
 def test_a_regression_needs_no_classes() -> None:
     check_classes(np.zeros(5), "regression", "delay")
 
 
 def rows(values: list[float]) -> TrainingRows:
-    return TrainingRows(pd.DataFrame({"age": values}), np.arange(len(values)), AT, AT)
+    return TrainingRows(pd.DataFrame({"age": values}), np.arange(len(values)), len(values), AT, AT)
 
 
 def test_rows_with_an_outlier_are_dropped_with_their_targets_and_told() -> None:

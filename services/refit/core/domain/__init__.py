@@ -4,7 +4,7 @@ from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
-from refit.core.domain.refs import Holder, LockRef, SnapshotRef, VerdictRef
+from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
 from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, Verdict
@@ -32,6 +32,7 @@ __all__ = [
     "MoveKind",
     "Outcome",
     "OutcomeName",
+    "OwnerRef",
     "Part",
     "PublishManifest",
     "Record",

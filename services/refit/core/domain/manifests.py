@@ -48,6 +48,9 @@ class TrainManifest(Manifest):
     step: StepName = "train"
     model: Artifact
     rows: int
+    """Rows trained on."""
+    rows_there: int | None = None
+    """Labelled training rows that there were, those that model.sample or drop_3sigma left out included."""
     trained_from: Instant | None = None
     trained_until: Instant
     """No row with a later cursor was trained on (time split: the cut; hash split: the newest row)."""
