@@ -42,7 +42,9 @@ CLASS_WORDS: Final = {
 }
 _WORTH_ANOTHER_TRY: Final = frozenset({"disk", "dependency", "killed", "oom", "start"})
 _REPAIRED_BY_HAND: Final = frozenset({"config", "data", "artifact", "disk", "dependency", "permission"})
-_NAMED: Final = re.compile(r"(refit (?:status|runs|show|logs|history|promote|rollback|release|export|exclude) )NAME\b")
+_NAMED: Final = re.compile(
+    r"(refit (?:status|runs|show|logs|history|promote|rollback|release|export|exclude|quarantine \w+) )NAME\b"
+)
 
 
 def outcome_of(error: BaseException, session: Session) -> int:

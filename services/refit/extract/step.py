@@ -13,6 +13,7 @@ from refit.core.context import Context, read_manifest
 from refit.core.domain import Batch, Column, Exclusion, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
 from refit.core.errors import ArtifactError, DataError
 from refit.core.exclusions import standing
+from refit.core.quarantine import releases
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.step import Step
 from refit.core.store import Conflict, ObjectStore
@@ -124,7 +125,7 @@ def _read(
         columns = describe(database, query, context.pipeline)
         known = tuple(column.column for column in columns)
         _refuse_unfit(excluded, known)
-        todo = plan(context.pipeline, context.run, before, known)
+        todo = plan(context.pipeline, context.run, before, known, releases(context.store))
         _older_objects(context, todo)
         rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
     return todo, known, rows
@@ -205,6 +206,7 @@ def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]
         parts=tuple(rows.parts),
         updates=stream.artifact if stream else None,
         quarantine=rows.quarantine,
+        released=todo.released,
     )
     return counts, batch
 

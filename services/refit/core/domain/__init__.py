@@ -4,6 +4,7 @@ from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Check",
     "Column",
+    "Decision",
     "EvaluateManifest",
     "Exclusion",
     "ExclusionsRef",
@@ -35,6 +37,7 @@ __all__ = [
     "OwnerRef",
     "Part",
     "PublishManifest",
+    "QuarantineRef",
     "Record",
     "Reference",
     "Result",
@@ -45,6 +48,7 @@ __all__ = [
     "SnapshotRef",
     "StepName",
     "StepSummary",
+    "Stretch",
     "Termination",
     "TrainManifest",
     "Undone",

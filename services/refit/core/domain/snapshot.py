@@ -48,6 +48,8 @@ class Batch(Value):
     parts: tuple[Part, ...] = ()
     updates: Artifact | None = None
     quarantine: Artifact | None = None
+    released: tuple[str, ...] = ()
+    """Runs whose bad rows it read again, as a person asked for."""
 
 
 class Snapshot(Value):
