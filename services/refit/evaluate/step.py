@@ -24,6 +24,7 @@ from refit.core.domain import (
     Verdict,
     VerdictRef,
 )
+from refit.core.errors import DataError
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion, read_history
 from refit.core.step import Step
@@ -147,6 +148,12 @@ def _slices(
     """The sub-populations that the file names, where there is a champion to hold the candidate against."""
     if not settings.slices or heard.champion is None:
         return ()
+    known = {column.name for column in reader.snapshot.columns}
+    if gone := [name for name in settings.slices if name not in known]:
+        raise DataError(
+            f"evaluate.slices names {', '.join(gone)}, which the rows of this run do not have",
+            next="add it to source.query and run anew, or take it out of the file: refit run FILE",
+        )
     batches = [batch.select(list(settings.slices)) for batch in clean_rows(reader, settings.slices, trained)]
     table = {name: pa.chunked_array([batch.column(name) for batch in batches]) for name in settings.slices}
     how = SliceSettings(first_score(settings.gate), settings.max_slice_loss, settings.min_slice_rows, settings.block)
@@ -162,7 +169,8 @@ def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftChe
         return verdict
     why = (
         f"the rows that run {worst.run_id} read contradict the older ones: the champion's score on them is "
-        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join"
+        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join, and leave "
+        "such rows out with refit exclude, or promote the candidate if the world did change"
     )
     return verdict.model_copy(update={"result": "inconclusive", "reason": why, "needs_approval": why})
 
