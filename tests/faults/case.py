@@ -15,10 +15,11 @@ from refit.core import artifacts, keys, registry
 from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
-from refit.core.domain import ExtractManifest, Move, Outcome
+from refit.core.domain import ExtractManifest, Move, Outcome, StepName
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
+from refit.run.rerun import Rerun
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Done, Job, Started, start
 from tests.fixtures.postgres import execute
@@ -74,6 +75,20 @@ class Case:
         invariants.check(self.store, self.harmed)
         return done
 
+    def start_again(
+        self, run_id: str | None = None, start: StepName | None = None, file: bytes | None = None, **how: Any
+    ) -> Started:
+        """A rerun goes on."""
+        return self.start(again=Rerun("loans", run_id, start, file), **how)
+
+    def again(
+        self, run_id: str | None = None, start: StepName | None = None, file: bytes | None = None, **how: Any
+    ) -> Done:
+        """A rerun has ended, and all of the store is whole."""
+        done = self.start_again(run_id, start, file, **how).done()
+        invariants.check(self.store, self.harmed)
+        return done
+
     def good(self, expected: str = "promoted", **how: Any) -> Outcome:
         """A run has ended well, and all of the store is whole."""
         done = self.run(**how)
@@ -124,15 +139,17 @@ class Case:
         assert found is not None
         return found
 
-    def rows(self, outcome: Outcome, *columns: str, file: bytes = loans.FILE) -> list[tuple[Any, ...]]:
-        """What stands in the window of a run, unlabelled rows included."""
+    def rows(
+        self, outcome: Outcome, *columns: str, file: bytes = loans.FILE, side: Side = "window"
+    ) -> list[tuple[Any, ...]]:
+        """What stands in the window of a run, or on a side of it, unlabelled rows included."""
         snapshot = self.extract_of(outcome).snapshot
         assert snapshot is not None
         assert outcome.as_of is not None
         fetch = partial(artifacts.fetch, self.store, folder=self.scratch)
         reader = SnapshotReader(snapshot, parse_pipeline(file, "refit.yaml"), outcome.as_of, fetch)
         found: list[tuple[Any, ...]] = []
-        for batch in reader.rows(columns, "window", labelled=False):
+        for batch in reader.rows(columns, side, labelled=False):
             found += zip(*(column.to_pylist() for column in batch.table.columns), strict=True)
         return found
 

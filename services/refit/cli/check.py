@@ -11,9 +11,10 @@ import click
 
 from refit.cli import words
 from refit.cli.answer import paint, say, say_json, talk
-from refit.cli.failure import describe
-from refit.cli.options import example, json_option
-from refit.cli.place import read_file
+from refit.cli.connect import Tried, connected
+from refit.cli.failure import block, completed, describe
+from refit.cli.options import example, json_option, store_option
+from refit.cli.place import open_root, read_file
 from refit.cli.session import session
 
 if TYPE_CHECKING:
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 PROBE_SECONDS: Final = 120.0
 
 
-@click.command(epilog=example("refit check refit.yaml", "refit check refit.yaml --fast --json"))
+@click.command(epilog=example("refit check refit.yaml", "refit check refit.yaml --connect"))
 @click.argument("file", metavar="FILE", type=click.Path())
 @click.option("--fast", is_flag=True, help="Structure only; the estimator, its params and the scores are not tried.")
+@click.option("--connect", is_flag=True, help="Also try store, database, query and columns.")
+@store_option
 @json_option
-def check(file: str, fast: bool, as_json: bool) -> None:
+def check(file: str, fast: bool, connect: bool, store: str | None, as_json: bool) -> None:
     """Finds every fault of FILE at once, each as file:line:column.
 
     The structure is checked first; then the estimator, its params and the scores are tried in a process of their own.
+    With --connect the store must take conditional writes, and the query must give the columns that the file names; no
+    row is read.
     """
     from refit.core.config_advice import warnings
     from refit.core.config_faults import InvalidFile
@@ -45,15 +50,11 @@ def check(file: str, fast: bool, as_json: bool) -> None:
     except InvalidFile as error:
         _refuse(error, as_json)
         return
+    tries = tuple(connected(pipeline, lambda: open_root(store))) if connect else ()
     doubts = warnings(pipeline)
     for doubt in doubts:
         talk(f"{paint('warning', 'odd', err=True)}  {doubt}")
-    if as_json:
-        say_json(_document(file, pipeline.name, warnings=doubts))
-        return
-    for line in _summary(file, pipeline, tried=not fast):
-        say(line)
-    talk(f"next     refit run {file}")
+    _tell(file, pipeline, tries, doubts, fast=fast, as_json=as_json)
 
 
 @click.command(epilog=example("refit schema > refit.schema.json"))
@@ -63,6 +64,28 @@ def schema(as_json: bool) -> None:
     from refit.core.config_schema import schema as written
 
     say_json(written())
+
+
+def _tell(
+    file: str, pipeline: "Pipeline", tries: Sequence[Tried], doubts: Sequence[str], *, fast: bool, as_json: bool
+) -> None:
+    """A file without faults, and what was tried for it; the first thing that cannot be used is the command's code."""
+    failures = [each.failure for each in tries if each.failure]
+    if as_json:
+        document = _document(file, pipeline.name, warnings=doubts, failure=failures[0] if failures else None)
+        document["valid"] = True
+        found = [{"name": each.what, "ok": each.failure is None, "text": each.text} for each in tries]
+        say_json(document | ({"connections": found} if tries else {}))
+    else:
+        for line in _summary(file, pipeline, tried=not fast):
+            say(line)
+        for each in tries:
+            say(f"  {each.what:<11}{paint('cannot be used', 'bad') if each.failure else each.text}")
+    for failure in failures:
+        talk(block(completed(failure, file, pipeline.name)))
+    if failures:
+        click.get_current_context().exit(failures[0].exit_code)
+    talk(f"next     refit run {file}")
 
 
 # --- faults -------------------------------------------------------------------

@@ -4,7 +4,7 @@
       expected  temp: float, nullable
       found     flight_id, landed_at, carrier
       champion  20130329t000000-a9xq stays in production, 8 days old
-      next      add the column or take it out of the file, then:  refit run refit.yaml
+      next      take it out of the file, then:  refit rerun flight-delays 20130405t000000-k3fw --file refit.yaml
     exit 65 (the data breaks its contract, not retried)
 
 Commands raise; nothing but `outcome_of` turns an exception into words, and nothing but `report` writes them.
@@ -42,7 +42,10 @@ CLASS_WORDS: Final = {
 }
 _WORTH_ANOTHER_TRY: Final = frozenset({"disk", "dependency", "killed", "oom", "start"})
 _REPAIRED_BY_HAND: Final = frozenset({"config", "data", "artifact", "disk", "dependency", "permission"})
-_NAMED: Final = re.compile(r"(refit (?:status|runs|show|logs|history|promote|rollback|release|export) )NAME\b")
+_REPAIRED_IN_FILE: Final = frozenset({"config", "data"})
+_NAMED: Final = re.compile(
+    r"(refit (?:rerun|status|runs|show|logs|history|promote|rollback|release|export|exclude|quarantine \w+) )NAME\b"
+)
 
 
 def outcome_of(error: BaseException, session: Session) -> int:
@@ -88,19 +91,31 @@ def block(failure: "Failure", champion: str = "") -> str:
     return "\n".join([*lines, paint(f"exit {failure.exit_code} ({words}, {again})", "quiet", err=True)])
 
 
-def completed(failure: "Failure", file: str | None, name: str | None) -> "Failure":
-    """The failure with a next step that can be typed as it stands: the file and the pipeline by their names."""
+def completed(failure: "Failure", file: str | None, name: str | None, run_id: str | None = None) -> "Failure":
+    """The failure with a next step that can be typed as it stands: the file and the pipeline by their names.
+
+    Args:
+        run_id: The run that failed; None where none was started.
+    """
     text = failure.next
-    command = f"refit run {shlex.quote(file)}" if file else None
-    if command and failure.step and not text and failure.error_class not in ("bug", "superseded"):
-        text = command
-    elif command and failure.step and "refit " not in text and failure.error_class in _REPAIRED_BY_HAND:
-        text = f"{text}, then:  {command}"
-    if command:
-        text = text.replace("refit run FILE", command)
+    again = _again(failure, file, name, run_id)
+    if again and failure.step and not text and failure.error_class not in ("bug", "superseded"):
+        text = again
+    elif again and failure.step and "refit " not in text and failure.error_class in _REPAIRED_BY_HAND:
+        text = f"{text}, then:  {again}"
+    if file:
+        text = text.replace("refit run FILE", f"refit run {shlex.quote(file)}")
     if name:
         text = _NAMED.sub(rf"\g<1>{name}", text)
     return failure.model_copy(update={"next": text})
+
+
+def _again(failure: "Failure", file: str | None, name: str | None, run_id: str | None) -> str | None:
+    """The command that repeats what failed: the run, with the file as it is now where that may be what is repaired."""
+    if name and run_id:
+        edited = f" --file {shlex.quote(file)}" if file and failure.error_class in _REPAIRED_IN_FILE else ""
+        return f"refit rerun {name} {run_id}{edited}"
+    return f"refit run {shlex.quote(file)}" if file else None
 
 
 def describe(error: BaseException) -> "Failure":

@@ -32,20 +32,27 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Lazy]] = {
+    "init": Lazy("refit.cli.init:init", "Writes a first pipeline file from a live table."),
     "check": Lazy("refit.cli.check:check", "Finds every fault of a pipeline file at once."),
     "schema": Lazy("refit.cli.check:schema", "Prints the JSON schema of the pipeline file."),
     "run": Lazy("refit.cli.run:run", "Retrains, judges and, when it can be trusted, promotes."),
+    "rerun": Lazy("refit.cli.rerun:rerun", "Repeats a run that failed, or any, from some step on."),
     "step": Lazy("refit.cli.step:step", "Runs one step of a run, as a pod does."),
     "status": Lazy("refit.cli.status:status", "Shows what is in production and what comes next."),
     "runs": Lazy("refit.cli.runs:runs", "Lists the runs of a pipeline."),
     "show": Lazy("refit.cli.show:show", "Shows one run: verdict, reasons, rows, steps, files."),
     "logs": Lazy("refit.cli.logs:logs", "Prints what the steps of a run logged."),
+    "diff": Lazy("refit.cli.diff:diff", "Compares two runs: file, rows and columns, scores, versions."),
     "history": Lazy("refit.cli.history:history", "Lists every move of the champion."),
     "promote": Lazy("refit.cli.moves:promote", "Makes a version the champion by hand."),
     "rollback": Lazy("refit.cli.moves:rollback", "Goes back to an earlier champion and holds promotions."),
     "release": Lazy("refit.cli.moves:release", "Lifts the hold that a rollback sets."),
+    "exclude": Lazy("refit.cli.exclude:exclude", "Leaves rows out of all later runs, or takes that back."),
+    "quarantine": Lazy("refit.cli.quarantine:quarantine", "Lists bad rows, shows, releases or drops them."),
     "predict": Lazy("refit.cli.predict:predict", "Writes the champion's predictions for a file of rows."),
     "export": Lazy("refit.cli.export:export", "Writes a version's model with a script that loads it."),
+    "gc": Lazy("refit.cli.gc:gc", "Deletes what a pipeline does not need any more."),
+    "delete": Lazy("refit.cli.gc:delete", "Deletes a pipeline with all that it has."),
     "demo": Lazy("refit.demo.command:demo", "Retrains on real flights for eight weeks, on this machine."),
     "completion": Lazy("refit.cli.completion:completion", "Prints the shell's completion script."),
 }

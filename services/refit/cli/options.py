@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+WAIT_SECONDS: Final = 120
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -24,7 +25,9 @@ def _complete_names(_context: click.Context, _parameter: click.Parameter, begun:
         return []
 
 
-def _reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _reason(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     if not value.strip():
         raise click.BadParameter("say why in a few words: the history keeps it")
     return value.strip()
@@ -39,10 +42,29 @@ store_option: Final[Decorator] = click.option(
 json_option: Final[Decorator] = click.option(
     "--json", "as_json", is_flag=True, help="Answer with exactly one JSON document."
 )
+executor_option: Final[Decorator] = click.option(
+    "--executor",
+    type=click.Choice(["local", "kubernetes"]),
+    default="local",
+    show_default=True,
+    help="Where steps run; kubernetes is not built yet.",
+)
+wait_option: Final[Decorator] = click.option(
+    "--wait",
+    type=click.IntRange(min=0),
+    default=WAIT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another run of the pipeline.",
+)
+why_option: Final[Decorator] = click.option("--reason", "why", metavar="TEXT", help="Why; kept with the run.")
 reason_option: Final[Decorator] = click.option(
     "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
 )
 name_argument: Final[Decorator] = click.argument("target", metavar="NAME", shell_complete=_complete_names)
+optional_reason_option: Final[Decorator] = click.option(
+    "--reason", callback=_reason, metavar="TEXT", help="Why; the list of exclusions keeps it."
+)
 optional_name_argument: Final[Decorator] = click.argument(
     "target", metavar="[NAME]", required=False, shell_complete=_complete_names
 )

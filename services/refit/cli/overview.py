@@ -68,12 +68,22 @@ class Overview:
         if last is not None and last.state == "running":
             return f"{last.run_id} is running"
         if last is not None and last.state in ("failed", "superseded", "dead"):
-            return "refit run FILE"
+            return self._repair(last)
         if move is not None and move.hold is not None:
             return f"refit release {self.name} --reason '…'"
         if last is not None and last.state == "awaiting_approval" and not self._moved_since(last):
             return f"refit promote {self.name} {last.run_id} --reason '…'"
         return ""
+
+    def _repair(self, last: PastRun) -> str:
+        """What comes after a run that failed; nothing after one that a newer model has overtaken."""
+        if last.run is None:
+            return "refit run FILE"
+        if self.champion is not None and self.champion.move.as_of > last.run.as_of:
+            return ""
+        error = last.outcome.error if last.outcome else None
+        edited = " --file FILE" if error is not None and error.error_class == "config" else ""
+        return f"refit rerun {self.name} {last.run_id}{edited}"
 
     def _moved_since(self, last: PastRun) -> bool:
         """True when a person has moved the champion after the run's end, and so has settled what it waited for."""

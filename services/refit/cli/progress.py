@@ -102,7 +102,7 @@ class Progress:
             return [story.waiting(event)]
         if isinstance(event, RunStarted):
             self._started = self._clock()
-            return [story.started(event.run, local=is_terminal(sys.stderr))]
+            return [story.started(event.run, local=is_terminal(sys.stderr)), *story.repeated(event.run)]
         if isinstance(event, StepDone):
             return story.done(event.manifest)
         if isinstance(event, StepFailed):

@@ -1,29 +1,25 @@
 """`refit run`: the main job."""
 
+import os
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
 
 import click
 
-from refit.cli import story
-from refit.cli.answer import say, say_json, talk
-from refit.cli.failure import block, completed
-from refit.cli.options import example, json_option, store_option
-from refit.cli.overview import since
+from refit.cli.answer import is_terminal, say_json, talk
+from refit.cli.due import read_due
+from refit.cli.ending import as_ended, not_started, tell
+from refit.cli.options import example, executor_option, json_option, store_option, wait_option, why_option
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
-from refit.cli.session import Session, session
-from refit.cli.words import age
-from refit.core.config import Pipeline
-from refit.core.domain import Failure, Move, Outcome
-from refit.core.errors import ConfigError, RefitError, TerminatedError
-from refit.core.registry import read_champion, read_history
+from refit.cli.session import session
+from refit.core.domain import Outcome
+from refit.core.errors import ConfigError, TerminatedError
 from refit.run.local import LocalExecutor
 from refit.run.runner import Request, Runner
-
-WAIT_SECONDS: Final = 120
 
 
 class NotBuiltYet(ConfigError):
@@ -35,22 +31,14 @@ class NotBuiltYet(ConfigError):
 @click.option(
     "--as-of", callback=as_time, metavar="TIME", help="The run's now: an ISO date or time, UTC unless it has an offset."
 )
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "kubernetes"]),
-    default="local",
-    show_default=True,
-    help="Where steps run; kubernetes is not built yet.",
-)
-@click.option(
-    "--wait",
-    type=click.IntRange(min=0),
-    default=WAIT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another run of the pipeline.",
-)
+@executor_option
+@wait_option
 @click.option("--full-refresh", is_flag=True, help="Read the whole window again, which also shows deletions.")
+@click.option("--adopt", is_flag=True, help="Take the pipeline over from another REFIT_OWNER.")
+@click.option(
+    "--if-due", is_flag=True, help="End at once with 0 unless the schedule has named a moment since the last run began."
+)
+@why_option
 @store_option
 @json_option
 def run(
@@ -59,6 +47,9 @@ def run(
     executor: str,
     wait: int,
     full_refresh: bool,
+    adopt: bool,
+    if_due: bool,
+    why: str | None,
     store: str | None,
     as_json: bool,
 ) -> None:
@@ -66,76 +57,56 @@ def run(
 
     FILE is the pipeline file. A candidate that is refused, too few new rows and a wait for approval are good ends:
     exit 0. A failure ends with its own code and leaves production as it is.
+
+    With --if-due a plain cron may call this often: `*/15 * * * * refit run refit.yaml --if-due` runs when the file's
+    schedule, in its own time zone, asks for it, and makes up for a time when the machine was off.
     """
     asked = session()
-    asked.document = partial(_not_started, asked, as_of)
-    if executor == "kubernetes":
-        raise NotBuiltYet("--executor kubernetes is not built yet", next="run here: --executor local")
+    asked.document = partial(not_started, asked, as_of)
+    refuse_unbuilt(executor)
     body, pipeline = read_file(file)
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
+    if if_due:
+        due = read_due(place.store, pipeline, datetime.now(UTC))
+        talk(f"{pipeline.name}  {due.sentence(local=is_terminal(sys.stderr))}")
+        if not due.is_due:
+            if as_json:
+                say_json(due.document(pipeline.name))
+            return
+    request = Request(
+        pipeline,
+        body,
+        as_of=as_of,
+        full_refresh=full_refresh,
+        why=why or "by hand",
+        wait_seconds=wait,
+        owner=os.environ.get("REFIT_OWNER") or "local",
+        adopt=adopt,
+    )
+    walk(place, file, lambda runner: runner.run(request), as_json=as_json)
+
+
+def refuse_unbuilt(executor: str) -> None:
+    """Raises NotBuiltYet for an executor of a later version."""
+    if executor == "kubernetes":
+        raise NotBuiltYet("--executor kubernetes is not built yet", next="run here: --executor local")
+
+
+def walk(place: Place, file: str | None, go: Callable[[Runner], Outcome], *, as_json: bool) -> None:
+    """The run that `go` starts has ended and is told; the call ends with its code.
+
+    Args:
+        file: The pipeline file as the user named it, for what to do next.
+    """
     code = 0
-    request = Request(pipeline, body, as_of=as_of, full_refresh=full_refresh, wait_seconds=wait)
     with closing(LocalExecutor()) as steps, Progress() as progress:
         try:
-            outcome = Runner(root, steps, progress).run(request)
+            outcome = go(Runner(place.root, steps, progress))
             code = outcome.exit_code
         except TerminatedError as error:
             if progress.outcome is None:
                 raise
             outcome, code = progress.outcome, error.exit_code
-    _tell(_as_ended(outcome, file, code), place, pipeline, progress.seconds, as_json=as_json)
+    tell(as_ended(outcome, file, code), place, progress.seconds, as_json=as_json)
     click.get_current_context().exit(code)
-
-
-def _not_started(asked: Session, as_of: datetime | None, failure: Failure) -> dict[str, Any]:
-    """The document of a call that started no run."""
-    outcome = Outcome(
-        pipeline=asked.name,
-        run_id=None,
-        outcome="failed",
-        as_of=as_of,
-        error=failure,
-        exit_code=failure.exit_code,
-        finished_at=datetime.now(UTC),
-    )
-    return outcome.model_dump(mode="json", by_alias=True)
-
-
-def _as_ended(outcome: Outcome, file: str, code: int) -> Outcome:
-    """The outcome as this process tells it: with its own exit code, and a next step that can be typed."""
-    if outcome.error is None:
-        return outcome
-    error = completed(outcome.error, file, outcome.pipeline)
-    return outcome.model_copy(update={"error": error, "exit_code": code})
-
-
-def _tell(outcome: Outcome, place: Place, pipeline: Pipeline, total_seconds: float, *, as_json: bool) -> None:
-    if outcome.error is not None:
-        ended = outcome.error.model_copy(update={"exit_code": outcome.exit_code})
-        talk(block(ended, _production(place, datetime.now(UTC))))
-    if as_json:
-        say_json(outcome.model_dump(mode="json", by_alias=True))
-    elif outcome.error is None:
-        report = place.report_path(outcome.report) if outcome.report else None
-        waiting = story.why_waiting(_champion(place), pipeline.publish.approval, place.name)
-        for line in story.ending(outcome, total_seconds, report, waiting):
-            say(line.text)
-
-
-def _champion(place: Place) -> Move | None:
-    """The champion where it can be read; a run's end is told without it too."""
-    try:
-        found = read_champion(place.store)
-    except RefitError:
-        return None
-    return found[0] if found else None
-
-
-def _production(place: Place, now: datetime) -> str:
-    """What a failure means for production."""
-    champion = _champion(place)
-    if champion is None:
-        return ""
-    promoted_at = since(read_history(place.store), champion)
-    return f"{champion.version} stays in production, {age((now - promoted_at).total_seconds())} old"

@@ -56,6 +56,7 @@ def summary(past: PastRun) -> dict[str, Any]:
     return {
         "run_id": past.run_id,
         "outcome": past.state,
+        "parent": run.parent if run else None,
         "as_of": iso(run.as_of if run else None),
         "created_at": iso(run.created_at if run else None),
         "created_by": run.created_by if run else None,

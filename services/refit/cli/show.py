@@ -9,7 +9,7 @@ import click
 
 from refit.cli import words
 from refit.cli.answer import is_terminal, paint, say, say_json
-from refit.cli.failure import block
+from refit.cli.failure import block, completed
 from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
@@ -23,6 +23,7 @@ from refit.core.domain import (
     ExtractManifest,
     Manifest,
     Outcome,
+    RunRecord,
     TrainManifest,
     Verdict,
 )
@@ -53,7 +54,7 @@ def show(target: str, run_id: str, store: str | None, as_json: bool) -> None:
     for line in lines(place, past, found, local=is_terminal(sys.stdout)):
         say(line)
     if past.outcome and past.outcome.error:
-        say(block(past.outcome.error))
+        say(block(completed(past.outcome.error, None, place.name, run_id)))
 
 
 def document(name: str, past: PastRun, found: list[Manifest]) -> dict[str, Any]:
@@ -76,6 +77,8 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield _labelled("as of", words.instant(past.run.as_of, local=local))
         started = words.instant(past.run.created_at, local=local)
         yield _labelled("started", f"{started} by {past.run.created_by}: {past.run.why}")
+        if past.run.parent:
+            yield _labelled("repeats", f"{past.run.parent}{_taken_over(past.run)}")
     if past.outcome and past.outcome.verdict:
         yield from _verdict_lines(past.outcome.verdict)
     else:
@@ -84,6 +87,10 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):
         yield _labelled("file", f"{artifact.key}  {artifact.size:,} bytes  sha256 {artifact.sha256[:12]}")
+
+
+def _taken_over(run: RunRecord) -> str:
+    return f", whose {', '.join(run.reused)} it takes over" if run.reused else ""
 
 
 def _verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -101,6 +108,9 @@ def _outcome_lines(place: Place, outcome: Outcome) -> Iterator[str]:
     rows = outcome.rows.model_dump(exclude_none=True)
     yield _labelled("rows", ", ".join(f"{count:,} {name}" for name, count in rows.items()) or "none")
     for step, took in outcome.steps.items():
+        if took.reused_from:
+            yield _labelled(step, f"done by {took.reused_from}")
+            continue
         tries = words.plural(took.attempts, "attempt")
         done = f"{words.seconds(took.seconds)}, {took.max_rss_bytes / 2**20:,.0f} MiB at most, "
         yield _labelled(step, f"{done if took.seconds else ''}{tries}")

@@ -24,6 +24,7 @@ from refit.core.domain import (
     RunRecord,
     TrainManifest,
 )
+from refit.core.runs import doer
 from refit.run.events import StepFailed, Waiting
 
 STEP_WIDTH: Final = 11
@@ -56,6 +57,13 @@ def started(run: RunRecord, *, local: bool) -> Line:
     return Line(f"{run.pipeline}  run {run.run_id}  as of {instant(run.as_of, local=local)}")
 
 
+def repeated(run: RunRecord) -> list[Line]:
+    """What a rerun repeats, and what it does otherwise than was asked; no line for any other run."""
+    if run.parent is None:
+        return []
+    return [Line(f"  repeats {run.parent}"), *(Line(f"  {note}", "note", "odd") for note in run.notes)]
+
+
 def waiting(event: Waiting) -> Line:
     return Line(f"run {event.holder.run_id} is going on; waiting up to {seconds(event.seconds)} for it to end")
 
@@ -70,6 +78,8 @@ def tried(event: StepFailed) -> Line | None:
 
 def done(manifest: Manifest) -> list[Line]:
     """What a step did, from its manifest."""
+    if manifest.reused is not None:
+        return [Line(f"  {manifest.step:<{STEP_WIDTH}}taken over from {doer(manifest)}")]
     head, more = _told(manifest)
     first = Line(f"  {manifest.step:<{STEP_WIDTH}}{head:<{TEXT_WIDTH}}{seconds(manifest.seconds):>9}")
     warnings = [Line(f"{INDENT}{text}", "warning", "odd") for text in getattr(manifest, "warnings", ())]

@@ -15,6 +15,16 @@ def count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
+def size(n_bytes: int) -> str:
+    """`812 B`, `3.4 MiB`."""
+    value, unit = float(n_bytes), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:,.0f} B" if unit == "B" else f"{value:,.1f} {unit}"
+
+
 def plural(number: int, noun: str) -> str:
     """`1 fault`, `3 faults`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

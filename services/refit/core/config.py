@@ -152,12 +152,12 @@ class Evaluate(Section):
     """Rows of one block may win or lose together."""
     min_clean_rows: Annotated[int, Field(ge=1)] = 200
     """Fewer rows that neither model has seen are too little data."""
-    max_slice_loss: Annotated[float, Field(ge=0), not_built(0.0)] = 0.0
-    """A slice proven worse than this blocks. Not built yet."""
-    slices: Annotated[Columns, not_built(())] = ()
-    """Columns whose values are sub-populations to look at. Not built yet."""
-    min_slice_rows: Annotated[int, Field(ge=1), not_built(500)] = 500
-    """Smaller slices are not judged. Not built yet."""
+    max_slice_loss: Annotated[float, Field(ge=0)] = 0.0
+    """A slice on which the candidate is proven to lose more than this, by the gate's first comparing score, blocks."""
+    slices: Columns = ()
+    """Columns whose values are sub-populations to look at."""
+    min_slice_rows: Annotated[int, Field(ge=1)] = 500
+    """Slices with fewer clean rows are not judged."""
     max_shift: NumberOrNone = None
     """Drop of the champion's ROC AUC (several classes: mean of each against the rest; regression: R²) on new rows that
     stops a run; or none. Default: 0.10, for regression 0.20."""
@@ -199,12 +199,12 @@ class Slo(Section):
 
 
 class Retention(Section):
-    """How long runs and versions are kept."""
+    """What `refit gc` keeps, with all that it was built from; nothing younger than a week goes."""
 
-    runs: Annotated[PositiveDuration, not_built(timedelta(days=90))] = timedelta(days=90)
-    """How long runs are kept. Not built yet."""
-    versions: Annotated[int, Field(ge=1), not_built(20)] = 20
-    """How many versions are kept. Not built yet."""
+    runs: PositiveDuration = timedelta(days=90)
+    """Runs that are younger are kept."""
+    versions: Annotated[int, Field(ge=1)] = 20
+    """So many of the newest versions are kept, and of the earlier champions, however old."""
 
 
 class Notify(Section):
@@ -250,9 +250,14 @@ class Pipeline(Section):
     slo: Slo = Slo()
     """How old the last confirmed champion may be. Not built yet."""
     retention: Retention = Retention()
-    """How long runs and versions are kept. Not built yet."""
+    """What `refit gc` keeps."""
     notify: Notify = Notify()
     """Who is told. Not built yet."""
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The columns of which no value leaves the parts."""
+        return frozenset(name for name, column in self.columns.items() if column.sensitive)
 
     @field_validator("*")
     @classmethod

@@ -152,14 +152,19 @@ def _holdout_fits_window(sections: Sections) -> Broken:
         yield ("split", "holdout"), "is not shorter than window.length: no row would be left to train on"
 
 
-def _split_is_built(sections: Sections) -> Broken:
-    split, source, name = sections.get("split"), sections.get("source"), sections.get("name")
+def _split_can_be_made(sections: Sections) -> Broken:
+    split, target, task = sections.get("split"), sections.get("target"), sections.get("task")
     if split is None:
         return
-    if split.by is not None and (source is None or split.by != source.key):
-        yield ("split", "by"), "by is not built yet; leave it out, and the key stays on one side"
-    if split.salt is not None and split.salt != name:
-        yield ("split", "salt"), "salt is not built yet; leave it out, and the name is the salt"
+    for index, column in enumerate(split.by or ()):
+        if column == target:
+            yield ("split", "by", index), f"{column} is the target; no class would be on both sides"
+    if split.kind == "time" and split.salt is not None:
+        yield ("split", "salt"), "keys a hash; write kind: hash, or leave it out"
+    if split.kind == "time" and split.stratify:
+        yield ("split", "stratify"), "is for kind: hash; which rows are the newest follows from their time alone"
+    elif split.stratify and task == "regression":
+        yield ("split", "stratify"), "is for classes; the task is regression"
 
 
 def _roles_have_fitting_types(sections: Sections) -> Broken:
@@ -173,6 +178,30 @@ def _roles_have_fitting_types(sections: Sections) -> Broken:
     kind = columns[target].type
     if kind in ("timestamp", "date") or (task == "regression" and kind in ("string", "bool")):
         yield ("columns", target, "type"), f"a target of type {kind} does not fit task: {task}"
+
+
+def _sensitive_values_stay(sections: Sections) -> Broken:
+    columns, source, features = sections.get("columns", {}), sections.get("source"), sections.get("features")
+    hidden = {name for name, column in columns.items() if column.sensitive}
+    if source is not None and source.cursor in hidden:
+        yield ("columns", source.cursor, "sensitive"), "the cursor cannot be: manifests name the times of parts"
+    if (target := sections.get("target")) in hidden:
+        yield (
+            ("columns", str(target), "sensitive"),
+            "the target cannot be: a model's classes and scores tell its values",
+        )
+    if features is not None and features.kind == "block":
+        numeric = features.numeric
+        for name, block in features.blocks().items():
+            for index, column in enumerate(block):
+                if column in hidden and (name == "categorical" or columns[column].type == "string"):
+                    yield ("features", name, "columns", index), f"{column} is sensitive, and a model keeps its classes"
+        if numeric is not None and numeric.scale == "minmax" and (found := sorted(hidden & set(numeric.columns))):
+            yield ("features", "numeric", "scale"), f"keeps the least and the greatest {found[0]}, which is sensitive"
+    evaluate = sections.get("evaluate")
+    for index, column in enumerate(evaluate.slices if evaluate is not None else ()):
+        if column in hidden:
+            yield ("evaluate", "slices", index), f"{column} is sensitive, and reports name a slice by its value"
 
 
 def _weights_are_for_classes(sections: Sections) -> Broken:
@@ -191,7 +220,8 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _target_is_apart,
     _features_are_apart,
     _holdout_fits_window,
-    _split_is_built,
+    _split_can_be_made,
     _roles_have_fitting_types,
+    _sensitive_values_stay,
     _weights_are_for_classes,
 )

@@ -127,8 +127,10 @@ class ColumnContract(Section):
     """The values that may occur; NULL is a matter of nullable."""
     pattern: RegularExpression | None = None
     """A regular expression that the whole of a string must match."""
-    sensitive: Annotated[bool, not_built(False)] = False
-    """No value of it leaves the parts: not into profiles, quarantine lists or reports. Not built yet."""
+    sensitive: bool = False
+    """No value of it leaves the parts: not into profiles, quarantine, reports, failure messages, logs or stored
+    predictions. features: auto leaves it out; a number may be named as a feature, and the model then keeps what its
+    estimator learns of it (some, like nearest neighbours, keep the rows)."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "ColumnContract":
@@ -156,11 +158,12 @@ class TimeSplit(Section):
     holdout: Holdout = 0.25
     """A duration back from as_of, or a fraction of the window."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
+    """Columns that name an entity, like a customer; default: the key. Held-out rows of an entity that a model was
+    trained on judge nothing. NULL counts as a value of its own."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
+    """Has a meaning for kind: hash alone."""
+    stratify: bool = False
+    """Is for kind: hash; which rows are the newest follows from their time alone."""
 
 
 class HashSplit(Section):
@@ -171,11 +174,14 @@ class HashSplit(Section):
     holdout: Fraction = 0.2
     """Fraction of the entities."""
     by: Columns | None = None
-    """Columns whose equal rows stay on one side; default: the key. Others are not built yet."""
+    """Columns that name an entity, like a customer, whose rows all stay on one side; default: the key. NULL counts as
+    a value of its own."""
     salt: Text | None = None
-    """Text that the hash is keyed with; default: the name. Others are not built yet."""
-    stratify: Annotated[bool, not_built(False)] = False
-    """Equal shares of the classes on both sides. Not built yet."""
+    """Text that the hash is keyed with; default: the name. Another one chooses other entities, most of which the
+    champion was trained on: they judge nothing until there are newer ones."""
+    stratify: bool = False
+    """For classes: each is held out with the same probability, entity by entity, and a run warns where chance or a few
+    large entities made a class's share less than half, or more than one and a half, of what holdout asks for."""
 
 
 def _split_kind(value: Any) -> str:
@@ -221,7 +227,7 @@ class PassthroughFeatures(Section):
 
 
 class AutoFeatures(Section):
-    """Features by type: numbers, strings and bools; key, cursor and target are left out."""
+    """Numbers, strings and bools by their type; key, cursor, target, split.by and sensitive columns are left out."""
 
     kind: ClassVar[Literal["auto"]] = "auto"
 

@@ -16,11 +16,13 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
 
 from typing import Final, Literal
 
-RefName = Literal["champion", "verdict", "snapshot", "lock"]
+RefName = Literal["champion", "verdict", "snapshot", "lock", "owner", "exclusions", "quarantine"]
 
 RUNS: Final = "runs/"
 VERSIONS: Final = "versions/"
 HISTORY: Final = "history/"
+DATA: Final = "data/"
+PREDICTIONS: Final = "predictions/"
 PROBE: Final = ".probe/"  # at the store's root, beside the pipelines
 
 
@@ -44,6 +46,11 @@ def data(run_id: str, attempt: str, name: str) -> str:
     return f"data/{run_id}/{attempt}/{name}"
 
 
+def run_of(key: str) -> str:
+    """The run below whose folder the key lies, of runs/ or data/."""
+    return key.split("/", 2)[1]
+
+
 def attempt_log(run_id: str, step: str, number: int) -> str:
     return f"runs/{run_id}/logs/{step}-{number}.txt"
 
@@ -58,6 +65,11 @@ def outcome(run_id: str) -> str:
 
 def version(run_id: str) -> str:
     return f"versions/{run_id}.json"
+
+
+def version_of(key: str) -> str:
+    """The version that `version` spelled."""
+    return key.removeprefix(VERSIONS).removesuffix(".json")
 
 
 def history(generation: int) -> str:

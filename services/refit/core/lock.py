@@ -174,9 +174,15 @@ class Lock:
 
         Then it stays, so that whoever takes it over settles the run first.
         """
+        if error is None:
+            self.free()
+        self._ended.set()
+
+    def free(self) -> None:
+        """The lock is free for others, unless it was lost."""
         self._ended.set()
         with self._guard:
-            if not self._lost and error is None:
+            if not self._lost:
                 with suppress(RefitError):  # it ages and is taken over; the run's own result stands
                     self._write(None)
 

@@ -3,6 +3,8 @@
 The credentials of the environment are replaced wherever they appear, and so is the password of anything that
 looks like a connection string.
 
+Where a pipeline has sensitive columns, the words of foreign exceptions are withheld too: they may quote a value.
+
 structlog is imported when something is logged: half of its cost is its drawing on terminals, and `refit status` logs
 nothing.
 """
@@ -10,8 +12,10 @@ nothing.
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
 
@@ -21,11 +25,15 @@ if TYPE_CHECKING:
 Mode = Literal["console", "json"]
 
 HIDDEN: Final = "***"
+WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"
 LINE_LIMIT: Final = 8000
 _SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
 _URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
+
+
+_withheld = False
 
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -34,6 +42,28 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
         text = text.replace(secret, HIDDEN)
     text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}@", text)
     return _KEY_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
+
+
+def withhold() -> None:
+    """From now on `foreign` and all tracebacks of this process tell types and places, not the words of others."""
+    global _withheld
+    _withheld = True
+
+
+def foreign(error: BaseException | Warning | str, words: str | None = None) -> str:
+    """The words of an exception that is not ours, where they may be told.
+
+    Args:
+        words: The part of them that matters; default all.
+    """
+    if _withheld:
+        return WITHHELD
+    return str(error) if words is None else words
+
+
+def are_withheld() -> bool:
+    """Whether the words of others may quote a value of a sensitive column."""
+    return _withheld
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterable[str]:
@@ -59,6 +89,20 @@ def _from_file(path: str) -> str:
         return ""
 
 
+def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """The places of an exception and of those that led to it; their words where nothing is withheld."""
+    if not _withheld:
+        return "".join(traceback.format_exception(exc_info[1])).rstrip()
+    error: BaseException | None = exc_info[1]
+    lines, seen = list[str](), set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        lines.append(f"{type(error).__name__} {WITHHELD}\n{frames}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\ncaused by: ".join(lines)
+
+
 def _redacted(_logger: Any, _method: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
     return {name: redact(value)[:LINE_LIMIT] if isinstance(value, str) else value for name, value in event.items()}
 
@@ -71,6 +115,8 @@ def configure(mode: str | None = None, **context: str) -> None:
     """
     import structlog
 
+    global _withheld
+    _withheld = False
     chosen = mode or os.environ.get("REFIT_LOG") or ("console" if sys.stderr.isatty() else "json")
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(
@@ -85,7 +131,7 @@ def configure(mode: str | None = None, **context: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(),
+            structlog.processors.ExceptionRenderer(_traceback),
             _redacted,
             renderer,
         ],

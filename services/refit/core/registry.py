@@ -80,7 +80,7 @@ def read_version(store: ObjectStore, version: str) -> Version:
 def version_names(store: ObjectStore) -> Iterator[str]:
     """The names of all versions, oldest first."""
     for listed in store.list(keys.VERSIONS):
-        yield listed.key.removeprefix(keys.VERSIONS).removesuffix(".json")
+        yield keys.version_of(listed.key)
 
 
 def read_history(store: ObjectStore) -> list[Move]:

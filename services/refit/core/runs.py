@@ -6,9 +6,12 @@ after a killed coordinator writes the same one.
 
 import base64
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import Final, TypeVar
 
 from refit.core import keys
@@ -18,6 +21,7 @@ from refit.core.domain import (
     EvaluateManifest,
     ExtractManifest,
     Failure,
+    Holder,
     Manifest,
     Move,
     Outcome,
@@ -31,6 +35,7 @@ from refit.core.domain import (
     VerdictRef,
 )
 from refit.core.errors import ArtifactError
+from refit.core.lock import Lock, this_process
 from refit.core.refs import read_ref
 from refit.core.registry import move_of
 from refit.core.step import read_run
@@ -48,7 +53,7 @@ KILLED: Final = Failure(
     type="Killed",
     exit_code=137,
     message="the run ended without a word: its process was killed or its machine went away",
-    next="refit run FILE",
+    next="refit rerun NAME",
 )
 
 
@@ -63,6 +68,18 @@ def run_ids(store: ObjectStore) -> Iterator[str]:
     return store.list_folders(keys.RUNS)
 
 
+def newest_first(store: ObjectStore) -> Iterator[RunRecord]:
+    """The records of all runs that can be read, the newest first: ids tell the second, records the rest."""
+    for _, same_second in groupby(reversed(list(run_ids(store))), key=lambda run_id: run_id.partition("-")[0]):
+        found = (_readable(partial(_recorded, store, run_id)) for run_id in same_second)
+        yield from sorted((run for run in found if run), key=lambda run: run.created_at, reverse=True)
+
+
+def _recorded(store: ObjectStore, run_id: str) -> RunRecord | None:
+    key = keys.run_record(run_id)
+    return RunRecord.from_json(store.get(key), key)
+
+
 def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
     """The run's outcome; None while it goes on, or when nobody has settled it yet."""
     key = keys.outcome(run_id)
@@ -70,6 +87,36 @@ def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
         return Outcome.from_json(store.get(key), key)
     except NotFound:
         return None
+
+
+def newest_file(store: ObjectStore) -> tuple[str, bytes] | None:
+    """Key and bytes of the pipeline file that the newest run kept; None before the first run."""
+    for run_id in sorted(run_ids(store), reverse=True):
+        key = keys.pipeline_file(run_id)
+        try:
+            return key, store.get(key)
+        except NotFound:
+            continue  # killed before it began
+    return None
+
+
+@contextmanager
+def held(store: ObjectStore, wait_seconds: float, on_wait: Callable[[Holder], None]) -> Iterator[None]:
+    """No run of the pipeline goes on during the block; a dead one is settled first.
+
+    Raises:
+        LockBusy: a run went on for longer than `wait_seconds`.
+    """
+    now = datetime.now(UTC)
+    lock = Lock(store, this_process(new_run_id(now)), partial(settle_now, store))
+    failed: BaseException | None = None
+    with lock.acquire(wait_seconds, time.monotonic, time.sleep, on_wait):
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001  raised below; the lock must not stay, there is no run to settle
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
@@ -101,6 +148,11 @@ def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
     return write_outcome(store, conclude(store, run, KILLED, {}, now))
 
 
+def settle_now(store: ObjectStore, run_id: str) -> None:
+    """As `settle`, by this machine's clock: what the lock calls for a dead holder."""
+    settle(store, run_id, datetime.now(UTC))
+
+
 def conclude(
     store: ObjectStore, run: RunRecord, failure: Failure | None, attempts: Mapping[StepName, int], now: datetime
 ) -> Outcome:
@@ -124,6 +176,7 @@ def conclude(
     return Outcome(
         pipeline=run.pipeline,
         run_id=run.run_id,
+        parent=run.parent,
         outcome=name,
         as_of=run.as_of,
         version=version,
@@ -134,11 +187,16 @@ def conclude(
         scores=evaluate.scores if evaluate else {},
         steps=_summaries(found, attempts),
         report=evaluate.report.key if evaluate else None,
-        warnings=tuple(text for manifest in found.values() for text in getattr(manifest, "warnings", ())),
+        warnings=(*run.notes, *(text for one in found.values() for text in getattr(one, "warnings", ()))),
         error=error,
         exit_code=exit_code(error) if error else 0,
         finished_at=now,
     )
+
+
+def doer(manifest: Manifest) -> str:
+    """The run that did the step: a rerun has manifests of steps that it took over."""
+    return keys.run_of(manifest.reused.key) if manifest.reused else manifest.run_id
 
 
 def exit_code(failure: Failure) -> int:
@@ -192,7 +250,9 @@ def _summaries(
 ) -> dict[StepName, StepSummary]:
     summaries: dict[StepName, StepSummary] = {}
     for step, manifest in found.items():
-        if manifest is not None:
+        if manifest is not None and manifest.reused is not None:
+            summaries[step] = StepSummary(reused_from=doer(manifest))
+        elif manifest is not None:
             summaries[step] = StepSummary(
                 seconds=manifest.seconds,
                 attempts=attempts.get(step, manifest.attempt_number),

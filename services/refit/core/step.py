@@ -116,6 +116,8 @@ def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, s
     manifest = read_manifest(store, run_id, step.name, step.kind)
     if manifest is None:
         pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+        if pipeline.sensitive:
+            logs.withhold()
         with scratch(step.name) as folder:
             context = Context(
                 store=store,
@@ -128,12 +130,12 @@ def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, s
                 started_at=started,
                 report=lambda text: logs.logger().info("progress", text=text),
             )
-            manifest = _record(store, step.run(context), step.kind)
+            manifest = record(store, step.run(context), step.kind)
     if step.settle:
         step.settle(store, manifest)
 
 
-def _record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:
+def record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:
     """The step's manifest stands: this one, or the one that an earlier attempt wrote."""
     key = keys.manifest(manifest.run_id, manifest.step)
     try:
@@ -191,7 +193,7 @@ def describe(error: BaseException, step: StepName | None = None) -> Failure:
         type=type(error).__name__,
         step=step,
         exit_code=70,
-        message=logs.redact(f"{type(error).__name__}: {error}")[:2000],
+        message=logs.redact(f"{type(error).__name__}: {logs.foreign(error)}")[:2000],
         next="this is a fault of refit: please report it with the log",
     )
 

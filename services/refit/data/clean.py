@@ -1,4 +1,4 @@
-"""Clean rows: holdout rows whose key no model of a comparison has trained on."""
+"""Clean rows: holdout rows whose key, and whose entity, no model of a comparison has trained on."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,12 +14,17 @@ KEY_SALT: Final = "refit key"  # apart from every split's salt, or the hashes of
 
 
 def key_hashes(table: pa.RecordBatch | pa.Table, key: Sequence[str]) -> Words:
-    """One hash per row's key, of shape (rows,); the same in every run and pipeline."""
+    """One hash per row's key (or entity), of shape (rows,); the same in every run and pipeline."""
     return hash_rows([table.column(name) for name in key], KEY_SALT)
 
 
-def trained_keys(reader: SnapshotReader) -> Words:
-    """Sorted distinct hashes of the keys of the reader's labelled training rows: 8 bytes a row.
+def trained_on(reader: SnapshotReader, *names: Sequence[str]) -> tuple[Words, ...]:
+    """For each list of columns, the sorted distinct hashes of its values in the reader's labelled training rows.
+
+    One pass over the rows, 8 bytes for each of them and list.
+
+    Args:
+        names: The columns of a key or an entity.
 
     Rows that model.sample left out count as trained on: they are of the days that the model has met, and to be judged
     on these is easier than on days that it has not.
@@ -27,16 +32,15 @@ def trained_keys(reader: SnapshotReader) -> Words:
     Raises:
         ArtifactError: a part is missing or altered.
     """
-    key = reader.pipeline.source.key
-    found = [key_hashes(batch.table, key) for batch in reader.rows(key, "train")]
-    hashes = np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
-    found.clear()
-    hashes.sort()
-    return hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))] if len(hashes) else hashes
+    found: list[list[Words]] = [[] for _ in names]
+    for batch in reader.rows(list(dict.fromkeys(name for columns in names for name in columns)), "train"):
+        for hashes, columns in zip(found, names, strict=True):
+            hashes.append(key_hashes(batch.table, columns))
+    return tuple(_distinct(hashes) for hashes in found)
 
 
 def is_clean(hashes: Words, trained: Sequence[Words]) -> Mask:
-    """Which rows have keys that none of `trained`, results of `trained_keys`, holds; of shape (rows,).
+    """Which rows have hashes that none of `trained`, results of `trained_on`, holds; of shape (rows,).
 
     Two different keys share a hash with a chance of 2^-64 per pair: a clean row is then left out, never the reverse.
     """
@@ -46,3 +50,11 @@ def is_clean(hashes: Words, trained: Sequence[Words]) -> Mask:
             place = np.searchsorted(known, hashes)
             clean &= known[np.minimum(place, len(known) - 1)] != hashes
     return clean
+
+
+def _distinct(found: list[Words]) -> Words:
+    """Sorted, each once; empties the list."""
+    hashes = np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+    found.clear()
+    hashes.sort()
+    return hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))] if len(hashes) else hashes

@@ -53,6 +53,12 @@ def entity(pipeline: Pipeline) -> tuple[tuple[str, ...], str]:
     return pipeline.split.by or pipeline.source.key, pipeline.split.salt or pipeline.name
 
 
+def entities(pipeline: Pipeline) -> tuple[str, ...] | None:
+    """The columns of the entity where several rows may share one; None: each key is its own entity."""
+    by = entity(pipeline)[0]
+    return by if set(by) != set(pipeline.source.key) else None
+
+
 def hash_fraction(pipeline: Pipeline) -> float | None:
     """The held-out fraction of a hash split; None for a time split."""
     return pipeline.split.holdout if isinstance(pipeline.split, HashSplit) else None

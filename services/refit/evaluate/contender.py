@@ -14,9 +14,11 @@ from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
-from refit.core.errors import ArtifactError, ConfigError, DataError
+from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
+from refit.core.logs import foreign
 from refit.core.step import read_run
-from refit.data.clean import is_clean, key_hashes, trained_keys
+from refit.data import split
+from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.ml.frame import Array, to_frame, to_target
@@ -40,15 +42,21 @@ MODEL_ERRORS: Final = (
 )
 
 
+_ANOTHER_KEY: Final = (
+    "the key column {} is gone or of another type, so that it cannot be told which of today's rows the model was "
+    "trained on"
+)
+
+
 class Unusable(Exception):
     """A model of the registry cannot be compared; the message says which and why. Never leaves this package."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The rows that a model was trained on: the columns that were their key then, its sorted hashes, their classes."""
+    """The rows that a model was trained on, by their key or by their entity: its columns, sorted hashes, classes."""
 
-    key: tuple[str, ...]
+    columns: tuple[str, ...]
     hashes: Words
     classes: tuple[Any, ...] = ()
     """Empty for regression."""
@@ -60,7 +68,8 @@ class Contender:
 
     Attributes:
         name: Its version, or the run's id for the candidate.
-        trained: The rows that it was trained on.
+        trained: The rows that it was trained on, by the key that they had then.
+        entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
     """
@@ -70,8 +79,14 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
+
+    @property
+    def seen(self) -> tuple[Trained, ...]:
+        """What no clean row shares with it."""
+        return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
     def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
         """What the model says of the clean rows, batch by batch with flat memory.
@@ -90,7 +105,7 @@ class Contender:
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
     """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
-    keys = (name for known in trained for name in known.key)
+    keys = (name for known in trained for name in known.columns)
     for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
@@ -98,13 +113,13 @@ def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence
 
 
 def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline) -> pa.RecordBatch:
-    """The rows that are in none of `trained`, each told by the key that it had, and of classes that all of them know.
+    """The rows that share a key, or an entity, with none of `trained`, and are of classes that all of them know.
 
     A row of another class is every model's mistake, whatever it says, and most scores have no word for it.
     """
-    for key in dict.fromkeys(known.key for known in trained):
-        hashes = [known.hashes for known in trained if known.key == key]
-        table = table.filter(pa.array(is_clean(key_hashes(table, key), hashes)))
+    for columns in dict.fromkeys(known.columns for known in trained):
+        hashes = [known.hashes for known in trained if known.columns == columns]
+        table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
         table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
     return table
@@ -134,8 +149,9 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
-    name, trained, own = context.run.run_id, _trained(reader, train), packages(context.pipeline)
-    return Contender(name, context.run.as_of, estimator, train.columns, trained, packages=own)
+    trained, entities = _trained(reader, train, split.entities(context.pipeline))
+    name, own = context.run.run_id, packages(context.pipeline)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -156,10 +172,14 @@ def of_version(context: Context, version: str) -> Contender:
         if extract.snapshot is None:
             raise Unusable(f"{version} names no snapshot")
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
-        _refuse_another_key(context, reader)
+        if _unlike(context, reader, pipeline.source.key):
+            raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
         estimator = load(context.read(document.model), named(pipeline, train.trusted))
-        trained, own = _trained(reader, train), packages(pipeline)
-        return Contender(version, run.as_of, estimator, train.columns, trained, evaluate.reference, own)
+        by = split.entities(context.pipeline)
+        trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
+        return Contender(
+            version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, packages(pipeline)
+        )
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
@@ -182,21 +202,23 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     return responses
 
 
-def _trained(reader: SnapshotReader, train: TrainManifest) -> Trained:
-    return Trained(reader.pipeline.source.key, trained_keys(reader), train.classes)
+def _trained(
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None
+) -> tuple[Trained, Trained | None]:
+    """The training rows by their key and, where `by` names entities, by these."""
+    names = [reader.pipeline.source.key, *([by] if by is not None else [])]
+    hashes = trained_on(reader, *names)
+    found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
+    return found[0], found[1] if by is not None else None
 
 
-def _refuse_another_key(context: Context, then: SnapshotReader) -> None:
-    """Which rows a model was trained on can be told only by the key that they had."""
+def _unlike(context: Context, then: SnapshotReader, columns: Sequence[str]) -> bool:
+    """Whether some of the columns were not there then, are gone now, or changed their type: equal values hash alike
+    only where none did."""
     now = context.manifest_of("extract", ExtractManifest).snapshot
     assert now is not None
     was, is_ = ({column.name: column.type for column in snapshot.columns} for snapshot in (then.snapshot, now))
-    for name in then.pipeline.source.key:
-        if name not in is_ or _family(was[name]) != _family(is_[name]):
-            raise ValueError(
-                f"the key column {name} is gone or of another type, so that it cannot be told which of today's rows "
-                "the model was trained on"
-            )
+    return any(name not in was or name not in is_ or _family(was[name]) != _family(is_[name]) for name in columns)
 
 
 def _family(type_name: str) -> str:
@@ -217,5 +239,7 @@ def _refuse_another_question(context: Context, train: TrainManifest) -> None:
 
 
 def sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    """What a model or its documents raised, in one line."""
+    told = error.message if isinstance(error, RefitError) else foreign(error)
+    lines = told.strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -14,6 +14,7 @@ from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
 from refit.core.domain import Move
 from refit.core.errors import RefitError
+from refit.data import split
 from refit.data.clean import key_hashes
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
@@ -67,31 +68,62 @@ def find_opponents(context: Context, champion: Move | None) -> Opponents:
         found = of_version(context, champion.version)
     except Unusable as error:
         return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
+    warnings = _untold(context.pipeline, found)
     if champion.anchor == champion.version:
-        return Opponents(found)
+        return Opponents(found, warnings=warnings)
     try:
-        return Opponents(found, of_version(context, champion.anchor))
+        return Opponents(found, of_version(context, champion.anchor), warnings=warnings)
     except Unusable as error:
-        return Opponents(found, warnings=(f"the anchor {error}; the champion takes its place",))
+        return Opponents(found, warnings=(*warnings, f"the anchor {error}; the champion takes its place"))
+
+
+def _untold(pipeline: Pipeline, champion: Contender) -> tuple[str, ...]:
+    """A warning where it cannot be told which entities the champion knows: that favours the champion, not luck."""
+    by = split.entities(pipeline)
+    if by is None or champion.entities is not None:
+        return ()
+    return (
+        f"the rows that {champion.name} was trained on do not tell {', '.join(by)} (split.by): rows of entities that "
+        "it knows count as clean, which favours it",
+    )
 
 
 def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
-    """Target, key and cursor of the clean rows."""
+    """Target, key, entity and cursor of the clean rows."""
     pipeline = reader.pipeline
-    key, cursor = pipeline.source.key, pipeline.source.cursor
-    columns = list(dict.fromkeys((*key, cursor, pipeline.target)))
+    key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
+    columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
     targets: list[pa.Array] = []
     keys: list[Words] = []
+    owners: list[Words] = []
     at: list[npt.NDArray[np.datetime64]] = []
     for table in clean_rows(reader, columns, trained):
         targets.append(table.column(pipeline.target))
         keys.append(key_hashes(table, key))
+        owners += [key_hashes(table, by)] if by is not None else []
         at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
     if not targets:
         empty = np.empty(0)
         return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
     y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
-    return CleanRows(y, np.concatenate(keys), cursor=np.concatenate(at))
+    entities = np.concatenate(owners) if owners else None
+    return CleanRows(y, np.concatenate(keys), entities, np.concatenate(at))
+
+
+def known_entities(pipeline: Pipeline, clean: int, held_out: int) -> tuple[str, ...]:
+    """A warning where most held-out rows judge nothing, because a model was trained on rows of the same entities.
+
+    Raises:
+        NoCleanRows: none is left.
+    """
+    by = split.entities(pipeline)
+    if by is None or clean * 2 >= held_out:
+        return ()
+    share = f"all {held_out:,}" if not clean else f"{held_out - clean:,} of the {held_out:,}"
+    why = f"{share} held-out rows share {', '.join(by)} (split.by) with rows that a model was trained on"
+    if not clean:
+        raise NoCleanRows(f"{why}; split: {{kind: hash}} holds out whole entities")
+    return (f"{why} and judge nothing; split: {{kind: hash}} holds out whole entities",)
 
 
 def strangers(reader: SnapshotReader, candidate: Contender) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The rows that came after the champion was judged, batch by batch, with what it says of them.
 
 After a fresh start one batch holds the whole window. Of it, the rows since the champion's as_of count, week by week
-from there: a poisoned week that was a batch of its own must not drown in the others.
+from there: a poisoned week that was a batch of its own must not drown in the others. Rows of entities that the
+champion knows count too: poison among known customers must show, and a model is seldom worse on those it knows.
 """
 
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from refit.core.domain import Snapshot
+from refit.data import split
 from refit.data.clean import key_hashes
 from refit.data.reader import RowBatch, SnapshotReader
-from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, unseen
+from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, sentence, unseen
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.shift import ExtractRows
 from refit.ml.frame import to_frame, to_target
@@ -34,7 +36,8 @@ def new_rows(reader: SnapshotReader, champion: Contender) -> Iterator[ExtractRow
     if not cursors:
         return
     pipeline, runs = reader.pipeline, {batch.run_id for batch in since}
-    columns = (*champion.columns, *pipeline.source.key, *champion.trained.key, pipeline.source.cursor, pipeline.target)
+    named = (*pipeline.source.key, *champion.trained.columns, *(split.entities(pipeline) or ()))
+    columns = (*champion.columns, *named, pipeline.source.cursor, pipeline.target)
     rows = reader.rows(list(dict.fromkeys(columns)), "window", after=min(cursors) - timedelta(microseconds=1))
     for run_id, batches in groupby(rows, key=lambda batch: batch.run_id):
         if run_id in runs:
@@ -73,9 +76,11 @@ def _of_run(
         with champion.own_code:
             said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
     except MODEL_ERRORS as error:
-        raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {error}") from error
+        raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {sentence(error)}") from error
     if bad := said.not_finite():
         raise Unusable(f"{champion.name} says NaN or infinity for {bad:,} rows of run {run_id}")
     at = table.column(pipeline.source.cursor).cast(pa.timestamp("us")).to_numpy()
     y = to_target(table.column(pipeline.target), pipeline.task, pipeline.target)
-    return ExtractRows(run_id, CleanRows(y, key_hashes(table, pipeline.source.key), cursor=np.asarray(at)), said)
+    by = split.entities(pipeline)
+    owners = key_hashes(table, by) if by is not None else None
+    return ExtractRows(run_id, CleanRows(y, key_hashes(table, pipeline.source.key), owners, np.asarray(at)), said)

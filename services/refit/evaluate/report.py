@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from refit.core.domain import Check, ExtractManifest, RunRecord, ShiftCheck, TrainManifest, Verdict
 
@@ -49,14 +50,18 @@ class Facts:
 
 def render(facts: Facts) -> bytes:
     """The page as UTF-8; every value is escaped."""
+    page = template().render(facts=facts, draw=draw, width=DRAWN_WIDTH, score_names=score_names(facts.scores))
+    return page.encode()
+
+
+@cache
+def template() -> Template:
+    """The page's template, compiled once in a process."""
     environment = Environment(
         loader=PackageLoader("refit.evaluate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"figure": figure, "count": count, "instant": instant}
-    page = environment.get_template("report.html.j2").render(
-        facts=facts, draw=draw, width=DRAWN_WIDTH, score_names=score_names(facts.scores)
-    )
-    return page.encode()
+    return environment.get_template("report.html.j2")
 
 
 def draw(check: Check) -> Drawing | None:

@@ -12,6 +12,7 @@ from typing import Final
 import psycopg2
 
 from refit.core.errors import AccessError, ConfigError, DataError, DependencyError, RefitError
+from refit.core.logs import WITHHELD, are_withheld
 
 CHECK_DSN: Final = "check REFIT_SOURCE_DSN, or the file that REFIT_SOURCE_DSN_FILE names"
 
@@ -76,6 +77,7 @@ _BY_STATE: Final[dict[str, tuple[type[RefitError], str, str]]] = {
     "58": (DatabaseAway, "the database has a system error", _WAIT),
     "XX": (DatabaseAway, "the database has an internal error", _WAIT),
 }
+_MAY_QUOTE: Final = frozenset({"21", "22", "23", "P0", "XX"})  # a value of a row, the last three outside quotes
 _REFUSED_LOGIN: Final = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|no password supplied"
     r"|is not permitted to log in|permission denied for database|pg_hba\.conf rejects"
@@ -107,7 +109,9 @@ def reading(error: psycopg2.Error, sql: str = "", timeout_seconds: float | None 
     state = error.pgcode or ""
     if state == "57014" and timeout_seconds is not None and "statement timeout" in words:
         words = f"{words} (source.statement_timeout is {timeout_seconds:g} s)"
-    if state.startswith("22"):
+    if are_withheld() and state[:2] in _MAY_QUOTE:
+        words = f"SQLSTATE {state} {WITHHELD}"
+    elif state.startswith("22"):
         words = re.sub(r'"[^"]*"', '"…"', words)  # it may be a value
     if state.startswith("3D"):
         return BadDsn(words)

@@ -22,6 +22,7 @@ GROUP_BYTES: Final = 8 << 20
 ROW_BYTES: Final = 65_536
 CELL_CHARACTERS: Final = 1_000  # of a row that is longer than ROW_BYTES
 TOP_REASONS: Final = 5
+HIDDEN: Final = "(sensitive)"
 
 
 class BadRowFound(DataError):
@@ -103,7 +104,7 @@ class Quarantine:
         at = self._instant(named.get(self._cursor))
         if at is not None:
             self.newest = at if self.newest is None else max(at, self.newest)
-        shown = {name: "(sensitive)" if name in self._sensitive else cell for name, cell in named.items()}
+        shown = {name: HIDDEN if name in self._sensitive else cell for name, cell in named.items()}
         text = json.dumps(shown, ensure_ascii=False)
         if len(text) > ROW_BYTES:
             text = json.dumps(

@@ -25,7 +25,7 @@ from refit.extract.copy import RawBlock, receive
 from refit.extract.database import Database
 from refit.extract.decode import BadRow, Decoder
 from refit.extract.describe import cursor_type
-from refit.extract.quarantine import Quarantine, TooManyBadRows
+from refit.extract.quarantine import HIDDEN, Quarantine, TooManyBadRows
 from refit.extract.query import Bounds, copying, reading
 
 REPORT_SECONDS: Final = 5.0
@@ -88,13 +88,12 @@ class _Reader:
         self._context, self._pipeline = context, pipeline
         self._decoder = Decoder(columns)
         self._contract: Contract = contract_of(pipeline, columns)
-        sensitive = {name for name, contract in pipeline.columns.items() if contract.sensitive}
-        self._profiler = Profiler(self._decoder.schema, sensitive)
+        self._profiler = Profiler(self._decoder.schema, pipeline.sensitive)
         self._rows = RowsRead(stack.enter_context(KeyLog(context.folder / f"keys-{context.attempt}.bin")))
         self._parts = stack.enter_context(PartWriter(context.data_writer, self._decoder.schema, pipeline.source.cursor))
         self._quarantine = stack.enter_context(
             Quarantine(
-                context.data_writer, columns, pipeline.source.key, pipeline.source.cursor, sensitive,
+                context.data_writer, columns, pipeline.source.key, pipeline.source.cursor, pipeline.sensitive,
                 fails=pipeline.on_bad_row.action == "fail",
             )
         )  # fmt: skip
@@ -152,7 +151,10 @@ class _Reader:
         found = np.flatnonzero(known & ~np.isfinite(target.to_numpy(zero_copy_only=False)))
         self._unusable_targets += len(found)
         for row in found[: FIRST_KEYS - len(self._unusable_keys)].tolist():
-            self._unusable_keys.append("/".join(str(batch.column(n)[row].as_py()) for n in self._pipeline.source.key))
+            self._unusable_keys.append("/".join(self._shown(batch, name, row) for name in self._pipeline.source.key))
+
+    def _shown(self, batch: pa.RecordBatch, name: str, row: int) -> str:
+        return HIDDEN if name in self._pipeline.sensitive else str(batch.column(name)[row].as_py())
 
 
 def _cells(batch: pa.RecordBatch, row: int) -> list[str | None]:

@@ -19,6 +19,7 @@ from refit.core.config import Model, Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.domain import Column
 from refit.core.errors import ConfigError, DataError
+from refit.core.logs import foreign
 from refit.ml import features, own
 from refit.ml.frame import Array
 
@@ -134,7 +135,7 @@ def fit(
         warnings.simplefilter("always")
         steps.fit(X, y, **weights)
         steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here
-    said = [f"{w.category.__name__}: {_first_line(w.message)}" for w in caught]
+    said = [f"{w.category.__name__}: {foreign(w.message, _first_line(w.message))}" for w in caught]
     return tuple(dict.fromkeys(said))[:MAX_WARNINGS]
 
 
@@ -148,10 +149,11 @@ def _mapped(packages: frozenset[str], estimator: Any, y: Array) -> Iterator[None
         name = f"{name} (at {place})" if place else name
         if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
             raise BadParameter(
-                f"model.params: {name} cannot be fitted with these: {sentence}",
+                f"model.params: {name} cannot be fitted with these: {foreign(error, sentence)}",
                 next="it refuses plain numbers too: choose other params, or another estimator",
             ) from error
-        raise UnfitRows(f"{name} cannot be fitted on these rows: {sentence}", next=_advice(sentence)) from error
+        told = foreign(error, sentence)
+        raise UnfitRows(f"{name} cannot be fitted on these rows: {told}", next=_advice(sentence)) from error
 
 
 def _refuses_any_rows(estimator: Any, classes: int) -> bool:

@@ -13,10 +13,10 @@ Order in a numeric column: outliers are clipped, then gaps are filled, then the 
 | encode ordinal | OrdinalEncoder; unknown is -1; NULL is NaN where the estimator takes it, else -2 |
 | passthrough, encode none | the column as it is |
 | {transformer: f} | what the user's own function returns (own.py); the plan says only which columns it gets |
-| auto | numbers: median, standard; text: onehot, min_frequency 20; bools: as they are |
+| auto | numbers: median, standard; text: onehot, min_frequency 20; bools: as they are; no sensitive column |
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
@@ -36,7 +36,7 @@ from refit.core.config_sections import (
     PassthroughFeatures,
 )
 from refit.core.domain import Column
-from refit.core.errors import DataError
+from refit.core.errors import ConfigError, DataError
 from refit.ml.frame import Kind, NoFeature, kind_of
 from refit.ml.outliers import ThreeSigmaClipper
 
@@ -65,12 +65,23 @@ class NotNumeric(DataError):
         )
 
 
+class SensitiveClasses(ConfigError):
+    """A sensitive column of text is named as a feature."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f'features name "{column}", which is sensitive and text: a model keeps the classes that it has seen',
+            next="take it out of the features, or derive a number in the query",
+        )
+
+
 class NoFeatures(DataError):
     """No column is left to learn from."""
 
     def __init__(self) -> None:
         super().__init__(
-            "no column is left to learn from: key, cursor, target and split.by are left out, timestamps and dates",
+            "no column is left to learn from: key, cursor, target, split.by, sensitive columns, timestamps and dates "
+            "are left out",
             next="add columns of numbers, bools or text to the query",
         )
 
@@ -105,12 +116,13 @@ def plan(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
 
     Raises:
         FeatureGone, NotNumeric, NoFeature, NoFeatures: the columns do not allow it.
+        SensitiveClasses: the file does not.
     """
     match pipeline.features:
         case AutoFeatures():
             return _auto(pipeline, columns)
         case FeatureBlock() as block:
-            return _block(block, columns)
+            return _block(block, columns, pipeline.sensitive)
         case OwnTransformer():
             return _raw(pipeline, columns)
         case other:
@@ -158,7 +170,7 @@ def _raw(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
 def _by_kind(pipeline: Pipeline, columns: Sequence[Column]) -> tuple[dict[Kind, list[str]], tuple[str, ...]]:
     """The columns that are not key, cursor, target or split.by, by what they hold; a warning for each of no use."""
     by = pipeline.split.by or ()
-    reserved = {*pipeline.source.key, pipeline.source.cursor, pipeline.target, *by}
+    reserved = {*pipeline.source.key, pipeline.source.cursor, pipeline.target, *by, *pipeline.sensitive}
     free = [column for column in columns if column.name not in reserved]
     named: dict[Kind, list[str]] = {"number": [], "text": [], "bool": [], "time": [], "other": []}
     for column in free:
@@ -173,7 +185,7 @@ def _by_kind(pipeline: Pipeline, columns: Sequence[Column]) -> tuple[dict[Kind, 
     )
 
 
-def _block(block: FeatureBlock, columns: Sequence[Column]) -> Plan:
+def _block(block: FeatureBlock, columns: Sequence[Column], sensitive: Collection[str]) -> Plan:
     found = {column.name: column for column in columns}
     chosen = Plan(block.numeric, block.categorical, block.passthrough)
     if missing := [name for name in chosen.columns if name not in found]:
@@ -184,6 +196,8 @@ def _block(block: FeatureBlock, columns: Sequence[Column]) -> Plan:
     for name in chosen.columns:
         if kind_of(found[name].type) in ("time", "other"):
             raise NoFeature(name, found[name].database_type)
+        if name in sensitive and kind_of(found[name].type) == "text":
+            raise SensitiveClasses(name)
     return chosen
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.errors import ConfigError, RefitError
+from refit.core.logs import foreign
 from refit.ml.persist import CannotSave, dump, types_beyond
 from refit.ml.trust import CLOSED, package_of
 
@@ -34,7 +35,7 @@ class OwnCodeFails(ConfigError):
     def __init__(self, what: str, error: BaseException, place: str) -> None:
         where = f" at {place}" if place else ""
         super().__init__(
-            f"{what} fails{where}: {type(error).__name__}: {_first_line(error)}",
+            f"{what} fails{where}: {type(error).__name__}: {foreign(error, _first_line(error))}",
             next="mend it, then try it with refit check FILE",
         )
 
@@ -172,8 +173,8 @@ def trusted_types(body: bytes, packages: Collection[str]) -> tuple[str, ...]:
         CannotSave: it holds types of other packages.
     """
     beyond = types_beyond(body)
-    if foreign := [name for name in beyond if package_of(name) not in packages]:
-        raise CannotSave(f"it holds {', '.join(foreign[:5])}, which the loader does not build")
+    if others := [name for name in beyond if package_of(name) not in packages]:
+        raise CannotSave(f"it holds {', '.join(others[:5])}, which the loader does not build")
     return beyond
 
 

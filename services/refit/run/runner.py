@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from refit.core import artifacts, environment, keys
@@ -17,13 +18,17 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
+from refit.core.owner import claim
 from refit.core.probe import probe
-from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle, write_outcome
+from refit.core.reuse import take
+from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 from refit.run.executor import Attempt, Ended, Executor, failure_of
+from refit.run.rerun import Rerun, repetition
 
+Prepare = Callable[[str], tuple[RunRecord, bytes]]
 RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
 
 
@@ -37,6 +42,8 @@ class Request:
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
+        owner: Who runs the pipeline; another one may not.
+        adopt: Take the pipeline over from another owner.
     """
 
     pipeline: Pipeline
@@ -46,6 +53,8 @@ class Request:
     why: str = "by hand"
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
+    owner: str = "local"
+    adopt: bool = False
 
 
 @dataclass
@@ -70,17 +79,34 @@ class Runner:
             ConditionsIgnored, AccessError, DependencyError: the store cannot be used; no run was started.
             LockBusy: another run went on for longer than `wait_seconds`; no run was started.
             ConfigError: as_of lies in the future.
+            OtherOwner: another owner runs this pipeline.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
-        now = datetime.now(UTC)
-        if request.as_of and request.as_of > now:
+        if request.as_of and request.as_of > datetime.now(UTC):
             raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
+        name, now = request.pipeline.name, datetime.now(UTC)
         probe(self.store, now=now)
-        store = self.store.under(f"{request.pipeline.name}/")
+        store = self.store.under(f"{name}/")
+        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
+        return self._pass(store, request, lambda run_id: _new(request, run_id))
+
+    def rerun(self, request: Rerun) -> Outcome:
+        """A new run has repeated an earlier one from some step on, and its outcome stands.
+
+        Raises:
+            ConfigError, ArtifactError: what is asked for cannot be repeated (`repetition`); no run was started.
+            Also as `run` does.
+        """
+        probe(self.store, now=datetime.now(UTC))
+        store = self.store.under(f"{request.name}/")
+        return self._pass(store, request, lambda run_id: _again(store, request, run_id))
+
+    def _pass(self, store: ObjectStore, request: Request | Rerun, prepare: Prepare) -> Outcome:
+        """The run that is prepared under the lock has ended, and its outcome stands."""
         self._attempts = {}
-        run_id = new_run_id(now)
-        lock = Lock(store, this_process(run_id), lambda dead: _settle(store, dead))
+        run_id = new_run_id(datetime.now(UTC))
+        lock = Lock(store, this_process(run_id), partial(settle_now, store))
         lock.acquire(
             request.wait_seconds,
             time.monotonic,
@@ -88,9 +114,14 @@ class Runner:
             lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
         )
         with lock:
-            run = _start(store, request, run_id, datetime.now(UTC))
+            try:
+                run, file = prepare(run_id)
+            except RefitError:
+                lock.free()  # nothing of the run stands
+                raise
+            _record(store, run, file)
             self.listen(RunStarted(run))
-            failure, terminated = self._walk(store, run, request, lock)
+            failure, terminated = self._walk(store, run, request.retry_seconds, lock)
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
@@ -101,13 +132,16 @@ class Runner:
         return outcome
 
     def _walk(
-        self, store: ObjectStore, run: RunRecord, request: Request, lock: Lock
+        self, store: ObjectStore, run: RunRecord, pauses: tuple[float, ...], lock: Lock
     ) -> tuple[Failure | None, TerminatedError | None]:
         """Walks the steps; returns what ended the run early, if anything did."""
         step: StepName = STEPS[0]
         try:
             for step in STEPS:
-                failure = self._step(store, run, step, request.retry_seconds, lock)
+                if step in run.reused:
+                    self.listen(StepDone(step, take(store, run, step)))
+                    continue
+                failure = self._step(store, run, step, pauses, lock)
                 if failure:
                     return failure, None
                 if step == "extract" and _skipped(store, run.run_id):
@@ -116,7 +150,7 @@ class Runner:
             return describe(error, step), error
         except (Sigterm, KeyboardInterrupt) as error:
             words = "ended by SIGTERM" if isinstance(error, Sigterm) else "interrupted"
-            ended = TerminatedError(words, next="refit run FILE")
+            ended = TerminatedError(words, next="refit rerun NAME")
             return describe(ended, step), ended
         except RefitError as error:
             return describe(error, step), None
@@ -158,9 +192,9 @@ class Runner:
         self.listen(event)
 
 
-def _start(store: ObjectStore, request: Request, run_id: str, now: datetime) -> RunRecord:
-    """The run's file and record stand."""
-    file = store.put(keys.pipeline_file(run_id), request.file)
+def _new(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
+    """The record and the file of a run."""
+    now = datetime.now(UTC)
     run = RunRecord(
         run_id=run_id,
         pipeline=request.pipeline.name,
@@ -169,15 +203,37 @@ def _start(store: ObjectStore, request: Request, run_id: str, now: datetime) -> 
         created_by=environment.created_by(),
         why=request.why,
         full_refresh=request.full_refresh,
-        file=artifacts.describe(file.key, request.file),
+        file=artifacts.describe(keys.pipeline_file(run_id), request.file),
         environment=environment.installed(),
     )
-    store.create(keys.run_record(run_id), run.to_json())
-    return run
+    return run, request.file
 
 
-def _settle(store: ObjectStore, run_id: str) -> None:
-    settle(store, run_id, datetime.now(UTC))
+def _again(store: ObjectStore, request: Rerun, run_id: str) -> tuple[RunRecord, bytes]:
+    """The record and the file of a run that repeats another."""
+    now = datetime.now(UTC)
+    found = repetition(store, request, now)
+    run = RunRecord(
+        run_id=run_id,
+        pipeline=found.parent.pipeline,
+        as_of=found.parent.as_of,
+        created_at=now,
+        created_by=environment.created_by(),
+        why=request.why or f"{found.parent.run_id} again from {found.start}",
+        parent=found.parent.run_id,
+        reused=found.reused,
+        notes=found.notes,
+        full_refresh=found.parent.full_refresh,
+        file=artifacts.describe(keys.pipeline_file(run_id), found.file),
+        environment=environment.installed(),
+    )
+    return run, found.file
+
+
+def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:
+    """The run's file and record stand."""
+    store.put(run.file.key, file)
+    store.create(keys.run_record(run.run_id), run.to_json())
 
 
 def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:

@@ -1,9 +1,10 @@
 """The rows that a model is fitted on: read from the snapshot, checked, cleared of outliers where the file says so."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ import pyarrow.compute as pc
 from refit.core.config import Pipeline
 from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
 from refit.data.sampling import smallest
+from refit.data.split import hash_fraction
 from refit.ml import outliers
 from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
 
@@ -108,6 +110,32 @@ def check_classes(y: Array, task: str, column: str) -> None:
             f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
             next="take rare classes together in the query; for a quantity use task: regression",
         )
+
+
+def uneven_shares(reader: SnapshotReader) -> Iterator[str]:
+    """A warning per class whose share of held-out rows is far from what a stratified split asks for.
+
+    The hash holds out each entity with one probability whatever its class, so a class of n entities has a share of
+    f ± √(f(1−f)/n): chance, or a few large entities, may still take it elsewhere.
+
+    Raises:
+        ArtifactError: a part is missing or altered.
+    """
+    target, fraction = reader.pipeline.target, hash_fraction(reader.pipeline)
+    if not reader.pipeline.split.stratify or fraction is None:
+        return
+    counts: dict[Side, Counter[Any]] = {"train": Counter(), "holdout": Counter()}
+    for side, of_class in counts.items():
+        for batch in reader.rows([target], side):
+            found = batch.table.column(0).value_counts()
+            of_class.update(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
+    for label in sorted({*counts["train"], *counts["holdout"]}, key=str):
+        held, rows = counts["holdout"][label], counts["train"][label] + counts["holdout"][label]
+        if not fraction / 2 <= held / rows <= fraction * 3 / 2:
+            yield (
+                f"{held:,} of the {rows:,} rows of class {label!r} are held out, {held / rows:.0%} where split.holdout "
+                f"asks for {fraction:.0%}: it has few entities, or large ones"
+            )
 
 
 def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:

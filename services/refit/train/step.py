@@ -12,7 +12,7 @@ from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.persist import CannotSave, dump, load
-from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, without_outliers
+from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
 
 PROOF_ROWS: Final = 200
 
@@ -57,7 +57,7 @@ def train(context: Context) -> TrainManifest:
         classes=tuple(np.asarray(getattr(steps[-1], "classes_", ())).tolist()),
         columns=chosen.columns,
         trusted=trusted,
-        warnings=(*chosen.warnings, *empty_columns(rows.X), *rows.notes, *warnings),
+        warnings=(*chosen.warnings, *uneven_shares(reader), *empty_columns(rows.X), *rows.notes, *warnings),
     )
 
 

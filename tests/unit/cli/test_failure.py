@@ -61,6 +61,24 @@ def test_the_next_step_can_be_typed_as_it_stands(fields: dict[str, object], expe
     assert completed(failure(**fields), "my.yaml", "loans").next == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "add the column or take it out of the file, then:  refit rerun loans 20130405t000000-k3fw --file my.yaml"),
+        (
+            {"error_class": "disk", "next": "make room"},
+            "make room, then:  refit rerun loans 20130405t000000-k3fw",
+        ),
+        ({"error_class": "killed", "next": "refit rerun NAME"}, "refit rerun loans"),
+    ],
+    ids=["file", "not-the-file", "named"],
+)
+def test_a_run_that_failed_is_repeated_with_the_file_where_that_may_be_what_is_repaired(
+    fields: dict[str, object], expected: str
+) -> None:
+    assert completed(failure(**fields), "my.yaml", "loans", "20130405t000000-k3fw").next == expected
+
+
 def test_a_file_with_blanks_in_its_name_is_quoted() -> None:
     assert completed(failure(next="refit run FILE"), "my file.yaml", None).next == "refit run 'my file.yaml'"
 

@@ -49,6 +49,7 @@ def test_a_run_in_json_has_these_keys(three: ObjectStore, call: Call) -> None:
     assert set(document["runs"][0]) == {
         "run_id",
         "outcome",
+        "parent",
         "as_of",
         "created_at",
         "created_by",

@@ -33,6 +33,7 @@ OUTCOME_KEYS = {
     "format",
     "pipeline",
     "run_id",
+    "parent",
     "outcome",
     "as_of",
     "version",
@@ -182,10 +183,11 @@ def test_a_failure_ends_with_its_block_and_its_code(act: Act, store: ObjectStore
     called = call("run", "refit.yaml")
     assert (called.code, called.out) == (65, "")
     block = called.err.splitlines()[1:]
+    run_id = list(run_ids(store))[-1]
     assert block[0] == 'failed in extract: column "temp" is gone'
     assert block[1].startswith(f"  champion  {FIRST} stays in production, ")
     assert block[2:] == [
-        "  next      add the column, then:  refit run refit.yaml",
+        f"  next      add the column, then:  refit rerun loans {run_id} --file refit.yaml",
         "exit 65 (the data breaks its contract, not retried)",
     ]
 
@@ -201,7 +203,7 @@ def test_a_failure_in_json_is_the_same_document_with_the_error(act: Act, call: C
         "step": "extract",
         "exit_code": 65,
         "message": 'column "temp" is gone',
-        "next": "add the column, then:  refit run refit.yaml",
+        "next": f"add the column, then:  refit rerun loans {document['run_id']} --file refit.yaml",
     }
 
 
@@ -210,6 +212,19 @@ def test_a_superseded_run_is_79(act: Act, call: Call) -> None:
     called = call("run", "refit.yaml", "--json")
     assert (called.code, called.document["outcome"]) == (79, "superseded")
     assert called.err.splitlines()[-3].startswith("superseded in extract: the champion was moved")
+
+
+def test_a_run_of_another_owner_is_64_until_it_adopts_the_pipeline(
+    act: Act, root: ObjectStore, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "refit.yaml").code == 0
+    monkeypatch.setenv("REFIT_OWNER", "green")
+    refused = call("run", "refit.yaml", "--json")
+    assert (refused.code, refused.document["run_id"], refused.document["error"]["type"]) == (64, None, "OtherOwner")
+    assert call("run", "refit.yaml", "--adopt").code == 0
+    assert call("run", "refit.yaml").code == 0
+    monkeypatch.delenv("REFIT_OWNER")
+    assert call("run", "refit.yaml").code == 64
 
 
 def test_a_run_that_is_asked_to_end_is_143_and_its_outcome_stands(act: Act, store: ObjectStore, call: Call) -> None:

@@ -115,10 +115,16 @@ def test_a_lost_champion_is_told_with_the_way_to_repair_it(store: ObjectStore, c
 # --- what comes next ----------------------------------------------------------
 
 
-def test_next_after_a_failure_is_a_run(store: ObjectStore) -> None:
+def test_next_after_a_failure_is_a_rerun(store: ObjectStore) -> None:
     put_promoted(store, FIRST)
     put_failed(store, SECOND)
-    assert read_overview(store, "loans", LATER).next() == "refit run FILE"
+    assert read_overview(store, "loans", LATER).next() == f"refit rerun loans {SECOND}"
+
+
+def test_next_after_a_failure_that_a_newer_model_has_overtaken_is_nothing(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW)
+    put_failed(store, SECOND, NOW - WEEK)
+    assert read_overview(store, "loans", LATER).next() == ""
 
 
 def test_next_on_hold_is_release(store: ObjectStore, call: Call) -> None:
@@ -196,7 +202,7 @@ def test_without_a_name_every_pipeline_has_a_line(root: ObjectStore, store: Obje
     lines = called.out.splitlines()
     assert called.code == 0
     assert lines[0].split() == ["PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST", "RUN", "NEXT"]
-    assert lines[1].startswith("churn     none yet") and lines[1].endswith("refit run FILE")
+    assert lines[1].startswith("churn     none yet") and lines[1].endswith(f"refit rerun churn {FIRST}")
     assert lines[2].startswith(f"loans     {FIRST}") and "neg_log_loss -0.410" in lines[2]
     document = call("status", "--json").document
     assert [one["pipeline"] for one in document["pipelines"]] == ["churn", "loans"]

@@ -195,22 +195,13 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "columns.income": {"sensitive": True},
-    "split.by": ["customer_id"],
-    "split.salt": "pepper",
-    "split.stratify": True,
     "model.search": {"n_iter": 20, "cv": 5},
     "model.incremental": True,
-    "evaluate.slices": ["carrier"],
-    "evaluate.min_slice_rows": 100,
-    "evaluate.max_slice_loss": 0.1,
     "publish.fit_on": "all",
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
     "slo.max_age": "10d",
     "slo.on_failure": "alert",
-    "retention.runs": "30d",
-    "retention.versions": 5,
     "notify.webhook_env": "REFIT_WEBHOOK_URL",
 }
 
@@ -224,19 +215,12 @@ def test_a_key_that_is_not_built_yet_is_refused_with_a_sentence(path: str, value
 
 DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
-    "columns.income": {"sensitive": False},
-    "split.by": ["loan_id"],
-    "split.salt": "loans",
-    "split.stratify": False,
     "features": "auto",
     "model.search": None,
     "model.incremental": False,
-    "evaluate.min_slice_rows": 500,
-    "evaluate.max_slice_loss": 0.0,
     "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},
-    "retention": {"runs": "90d", "versions": 20},
     "notify": {},
 }
 

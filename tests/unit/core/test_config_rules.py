@@ -2,6 +2,9 @@ from typing import Any
 
 import pytest
 
+from refit.core.config import Evaluate
+from refit.core.config_rules import broken_rules
+from refit.core.config_sections import ColumnContract
 from tests.unit.core.pipeline_files import SECTIONS, faults_of, faults_of_sections, parse, with_key
 
 BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": ["city"]}}
@@ -40,6 +43,33 @@ BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": [
             {"model": {**SECTIONS["model"], "seed": 1, "params": {"random_state": 2}}},
             "model.params.random_state: is given as model.seed too",
         ),
+        ({"columns": {"applied_at": {"sensitive": True}}}, "columns.applied_at.sensitive: the cursor cannot be"),
+        ({"columns": {"defaulted": {"sensitive": True}}}, "columns.defaulted.sensitive: the target cannot be"),
+        (
+            {"columns": {"city": {"sensitive": True}}, "features": BLOCK},
+            "features.categorical.columns[0]: city is sensitive, and a model keeps its classes",
+        ),
+        (
+            {
+                "columns": {"city": {"sensitive": True, "type": "string"}},
+                "features": {"passthrough": {"columns": ["city"]}},
+            },
+            "features.passthrough.columns[0]: city is sensitive",
+        ),
+        (
+            {
+                "columns": {"age": {"sensitive": True}},
+                "features": {"numeric": {"columns": ["age"], "scale": "minmax"}},
+            },
+            "features.numeric.scale: keeps the least and the greatest age, which is sensitive",
+        ),
+        ({"split": {"kind": "hash", "by": ["a", "defaulted"]}}, "split.by[1]: defaulted is the target"),
+        ({"split": {"salt": "pepper"}}, "split.salt: keys a hash; write kind: hash, or leave it out"),
+        ({"split": {"stratify": True}}, "split.stratify: is for kind: hash"),
+        (
+            {"task": "regression", "split": {"kind": "hash", "stratify": True}},
+            "split.stratify: is for classes; the task is regression",
+        ),
     ],
 )
 def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: str) -> None:
@@ -55,6 +85,9 @@ def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: st
         {"features": {"numeric": {"columns": ["loan_id"]}}},
         {"window": {"kind": "rolling", "length": "15d"}, "split": {"holdout": "14d"}},
         {"split": {"holdout": "14d"}},
+        {"split": {"by": ["customer_id"]}},
+        {"columns": {"loan_id": {"sensitive": True}, "age": {"sensitive": True}}, "features": BLOCK},
+        {"split": {"kind": "hash", "by": ["customer_id"], "salt": "pepper", "stratify": True}},
         {"columns": {"applied_at": {"type": "date"}, "defaulted": {"type": "bool"}}},
         {"task": "regression", "columns": {"defaulted": {"type": "decimal"}}},
         {"model": {**SECTIONS["model"], "params": {"random_state": 2}}},
@@ -65,6 +98,9 @@ def test_a_fault_between_sections_is_found(changes: dict[str, Any], expected: st
         "key-as-feature",
         "holdout-below-window",
         "expanding",
+        "entities-by-time",
+        "sensitive",
+        "entities-by-hash",
         "types",
         "number",
         "own-state",
@@ -152,6 +188,12 @@ def test_a_gate_may_name_the_champion_and_several_lines_of_one_score() -> None:
 def test_rules_between_good_sections_are_checked_beside_faults_of_others() -> None:
     faults = faults_of_sections(SECTIONS | {"target": "loan_id", "publish": {"aproval": "auto"}})
     assert sorted(fault.split(":")[0] for fault in faults) == ["publish.aproval", "target"]
+
+
+def test_a_slice_of_a_sensitive_column_is_a_fault() -> None:
+    columns = {"city": ColumnContract(sensitive=True)}
+    (fault,) = broken_rules({"columns": columns, "evaluate": Evaluate.model_construct(slices=("region", "city"))})
+    assert fault == (("evaluate", "slices", 1), "city is sensitive, and reports name a slice by its value")
 
 
 def test_one_mistake_is_not_reported_twice() -> None:

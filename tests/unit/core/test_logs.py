@@ -1,10 +1,14 @@
 """Secrets never reach logs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from refit.core import logs
 from refit.core.logs import redact
+from refit.core.step import describe
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,35 @@ def test_a_secret_in_a_mounted_file_is_hidden(tmp_path: Path) -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     text = "wrote 5,213 rows to runs/20261120t070000-k3fw/extract.json"
     assert redact(text, {"PATH": "/usr/bin", "AWS_ACCESS_KEY_ID": "runs"}) == text
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Logs are told as before the test, afterwards."""
+    yield
+    logs.configure("json")
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("as_before")
+def test_withheld_words_of_others_leave_type_and_places(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json")
+    logs.withhold()
+    value = "".join(["can", "ary"])
+    try:
+        try:
+            raise ValueError(value)
+        except ValueError as error:
+            raise KeyError(value) from error
+    except KeyError as error:
+        failure = describe(error)
+        logs.logger().error("failed", exc_info=error)
+    said = capsys.readouterr().err
+    assert "canary" not in said + repr(failure)
+    assert "KeyError" in said and "caused by: ValueError" in said and "test_logs.py" in said
+    assert failure.message == f"KeyError: {logs.WITHHELD}"
+
+
+def test_words_of_others_are_told_where_nothing_is_sensitive() -> None:
+    assert logs.foreign(ValueError("all of it")) == "all of it"
+    assert describe(ValueError("all of it")).message == "ValueError: all of it"

@@ -1,6 +1,6 @@
 """The outcome that a dead run is given follows from what stands, and from nothing that is damaged."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from refit.core import keys, registry
 from refit.core.domain import VerdictRef
 from refit.core.refs import move_ref
-from refit.core.runs import read_outcome, settle
+from refit.core.runs import newest_first, read_outcome, settle
 from refit.core.store import ObjectStore, open_store
 from tests.fixtures.records import (
     NOW,
@@ -29,6 +29,15 @@ FIRST, DEAD = "20261120t070000-aaaa", "20261120t080000-dead"
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
     return open_store(f"file://{tmp_path}")
+
+
+def test_runs_of_one_second_are_told_apart_by_their_records(store: ObjectStore) -> None:
+    later, earlier = "20261120t080000-aaaa", "20261120t080000-zzzz"
+    put_run(store, run_record(FIRST))
+    put_run(store, run_record(earlier, created_at=NOW))
+    put_run(store, run_record(later, created_at=NOW + timedelta(seconds=0.5)))
+    store.put(keys.pipeline_file("20261120t090000-xxxx"), b"a run that was never recorded")
+    assert [run.run_id for run in newest_first(store)] == [later, earlier, FIRST]
 
 
 def put_dead_run(store: ObjectStore) -> None:

@@ -67,6 +67,29 @@ def test_held_out_entities_are_pinned() -> None:
     assert np.flatnonzero(split.is_held_out(hashes, 0.2)).tolist() == PINNED
 
 
+def test_another_salt_holds_out_others() -> None:
+    whole = pa.array(np.arange(10_000))
+    one, other = (split.is_held_out(hash_rows([whole], salt), 0.2) for salt in ("loans", "pepper"))
+    assert float((one & other).mean()) == pytest.approx(0.04, abs=0.008)
+
+
+def test_each_class_is_held_out_with_one_probability() -> None:
+    hashes = hash_rows([pa.array(np.arange(200_000))], "loans")
+    held, rare = split.is_held_out(hashes, 0.2), np.arange(200_000) % 100 == 7
+    assert float(held[rare].mean()) == pytest.approx(0.2, abs=4 * (0.16 / 2000) ** 0.5)
+
+
+def test_entity_and_salt_are_those_of_the_file() -> None:
+    asked = pipeline(split={"kind": "hash", "by": ["customer", "region"], "salt": "pepper"})
+    assert split.entity(asked) == (("customer", "region"), "pepper")
+    assert split.entities(asked) == ("customer", "region")
+
+
+@pytest.mark.parametrize("by", [None, ["id"]], ids=["default", "the key"])
+def test_keys_are_entities_of_their_own(by: list[str] | None) -> None:
+    assert split.entities(pipeline(split={"by": by})) is None
+
+
 def test_entity_defaults_to_the_key_and_the_name() -> None:
     assert split.entity(pipeline()) == (("id",), "loans")
     assert split.hash_fraction(pipeline(split={"kind": "hash", "holdout": 0.3})) == 0.3

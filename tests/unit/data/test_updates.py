@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refit.data import parts, search
-from refit.data.clean import is_clean, key_hashes, trained_keys
+from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.standing import INSTANT
 from refit.data.updates import Counts
@@ -154,10 +154,20 @@ def test_many_parts_and_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert sorted(values(made.reader(at(60), pipeline()), "window")) == expected
 
 
+def test_entities_of_the_training_rows_are_found_in_the_same_pass(tmp_path: Path) -> None:
+    made = Shelf(tmp_path)
+    made.add([(n, at(n), None if n == 2 else True, n % 5) for n in range(8)])
+    keys, entities = trained_on(made.reader(at(8), pipeline(split={"holdout": "5h"})), ["id"], ["value"])
+    batch = pa.RecordBatch.from_pydict({"id": [0, 2, 4], "value": [0, 2, 4]})
+    assert is_clean(key_hashes(batch, ["id"]), [keys]).tolist() == [False, True, True]
+    assert is_clean(key_hashes(batch, ["value"]), [entities]).tolist() == [False, True, True]  # 2 has no label
+    assert len(entities) == 3
+
+
 def test_clean_rows_are_those_no_model_trained_on(tmp_path: Path) -> None:
     made, _ = shelf(tmp_path, [(key, key) for key in range(20)])
     reader = made.reader(at(20), pipeline(split={"holdout": "5h"}))
-    trained = trained_keys(reader)
+    (trained,) = trained_on(reader, ["id"])
     assert len(trained) == 16 and (np.diff(trained.astype(object)) > 0).all()
     batch = pa.RecordBatch.from_pydict({"id": [3, 15, 16, 99]})
     assert is_clean(key_hashes(batch, ["id"]), [trained, trained[:0]]).tolist() == [False, False, True, True]

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse as sp
 
 from refit.core.domain import Column
-from refit.ml.features import FeatureGone, NoFeatures, NotNumeric, plan, transformer
+from refit.ml.features import FeatureGone, NoFeatures, NotNumeric, SensitiveClasses, plan, transformer
 from refit.ml.frame import NoFeature
 from tests.unit.ml.files import COLUMNS, pipeline
 
@@ -32,6 +32,19 @@ def test_auto_takes_numbers_text_and_bools_and_leaves_out_key_cursor_target_and_
     assert chosen.categorical.columns == ("city",)
     assert chosen.bools == ("owner",)
     assert chosen.columns == ("amount", "age", "city", "owner")
+
+
+def test_auto_leaves_out_sensitive_columns() -> None:
+    hidden = {name: {"sensitive": True} for name in ("age", "city", "owner")}
+    assert plan(pipeline(columns=hidden), COLUMNS).columns == ("amount",)
+
+
+def test_a_sensitive_number_may_be_named_as_a_feature_and_text_may_not() -> None:
+    columns = {"age": {"sensitive": True}, "city": {"sensitive": True}}
+    named = pipeline(columns=columns, features={"numeric": {"columns": ["age"]}})
+    assert plan(named, COLUMNS).columns == ("age",)
+    with pytest.raises(SensitiveClasses, match='"city", which is sensitive'):
+        plan(pipeline(columns=columns, features={"passthrough": {"columns": ["city"]}}), COLUMNS)
 
 
 def test_auto_has_the_documented_settings() -> None:

@@ -20,6 +20,8 @@ class Manifest(Record):
     finished_at: Instant
     max_rss_bytes: int = 0
     environment: dict[str, str] = Field(default_factory=dict)
+    reused: Artifact | None = None
+    """The manifest of the run that did the step, where this is a rerun that did not; the artifacts are that run's."""
 
     @property
     def seconds(self) -> float:

@@ -46,3 +46,13 @@ class LockRef(Record):
     generation: int
     holder: Holder | None
     ttl_seconds: int
+
+
+class OwnerRef(Record):
+    """refs/owner.json: who may run the pipeline on this store (REFIT_OWNER)."""
+
+    token: str
+    generation: int
+    owner: str
+    since: Instant
+    who: str

@@ -17,6 +17,11 @@ class RunRecord(Record):
     created_by: str
     why: str = ""
     parent: str | None = None
+    """The run that this one repeats; `as_of` is that run's."""
+    reused: dict[StepName, Artifact] = Field(default_factory=dict)
+    """The parent's manifests that this run takes over instead of doing these steps."""
+    notes: tuple[str, ...] = ()
+    """What the run does otherwise than was asked, and why."""
     full_refresh: bool = False
     file: Artifact
     environment: dict[str, str] = Field(default_factory=dict)
@@ -40,6 +45,8 @@ class StepSummary(Value):
     seconds: float = 0.0
     attempts: int = 0
     max_rss_bytes: int = 0
+    reused_from: str | None = None
+    """The run that did the step, where this one took it over; then the figures are 0."""
 
 
 class Outcome(Record):
@@ -47,6 +54,8 @@ class Outcome(Record):
 
     pipeline: str | None
     run_id: str | None
+    parent: str | None = None
+    """The run that this one repeats."""
     outcome: OutcomeName
     as_of: Instant | None
     version: str | None = None

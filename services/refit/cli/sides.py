@@ -1,0 +1,109 @@
+"""Two runs as they are stored, and what differs between them."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from refit.cli.past import PastRun, read_lock, read_past
+from refit.cli.place import Place
+from refit.core import artifacts
+from refit.core.context import read_manifest
+from refit.core.domain import EvaluateManifest, ExtractManifest, Rows, RunRecord, TrainManifest
+from refit.core.errors import ArtifactError
+from refit.core.step import read_run
+from refit.data.change import ColumnChange, column_changes
+from refit.data.profile import Profile
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs.
+
+    Attributes:
+        file: Its file's lines; None where the file is gone.
+        profile: Of the rows that its extract read; None where it read none, or the profile is gone.
+        scores: Of each model that it scored.
+    """
+
+    past: PastRun
+    run: RunRecord
+    file: list[str] | None
+    profile: Profile | None
+    rows: Rows
+    scores: Mapping[str, Mapping[str, float | None]]
+
+
+def read_side(place: Place, run_id: str) -> Side:
+    """What is stored of the run. Raises RunUnknown where it was never recorded, ArtifactError for a bad manifest."""
+    store = place.store
+    run = read_run(store, run_id)
+    extract = read_manifest(store, run_id, "extract", ExtractManifest)
+    train = read_manifest(store, run_id, "train", TrainManifest)
+    evaluate = read_manifest(store, run_id, "evaluate", EvaluateManifest)
+    rows = extract.rows if extract else Rows()
+    if train is not None:
+        rows = rows.model_copy(update={"train": train.rows})
+    if evaluate is not None:
+        rows = rows.model_copy(update={"holdout": evaluate.rows_holdout, "clean": evaluate.rows_clean})
+    return Side(
+        past=read_past(store, run_id, read_lock(store, datetime.now(UTC))),
+        run=run,
+        file=_file(place, run),
+        profile=_profile(place, extract),
+        rows=rows,
+        scores=evaluate.scores if evaluate else {},
+    )
+
+
+def _file(place: Place, run: RunRecord) -> list[str] | None:
+    try:
+        return artifacts.read(place.store, run.file).decode().splitlines()
+    except ArtifactError:
+        return None
+
+
+def _profile(place: Place, extract: ExtractManifest | None) -> Profile | None:
+    if extract is None or extract.profile is None:
+        return None
+    try:
+        return Profile.from_json(artifacts.read(place.store, extract.profile), extract.profile.key)
+    except ArtifactError:
+        return None
+
+
+def file_changes(before: Side, after: Side) -> list[str] | None:
+    """The unified diff of the two files without its head; empty where they are equal, None where one is gone."""
+    if before.file is None or after.file is None:
+        return None
+    return list(difflib.unified_diff(before.file, after.file, lineterm="", n=2))[2:]
+
+
+def row_changes(before: Side, after: Side) -> dict[str, tuple[int | None, int | None]]:
+    """Each count of rows on both sides."""
+    was, is_ = before.rows.model_dump(), after.rows.model_dump()
+    return {name: (was[name], is_[name]) for name in was}
+
+
+def score_changes(before: Side, after: Side) -> dict[str, dict[str, tuple[float | None, float | None]]]:
+    """Each score of each model on both sides, on the clean rows of each run."""
+    models = dict.fromkeys([*before.scores, *after.scores])
+    found = {}
+    for model in models:
+        was, is_ = before.scores.get(model, {}), after.scores.get(model, {})
+        found[model] = {name: (was.get(name), is_.get(name)) for name in dict.fromkeys([*was, *is_])}
+    return found
+
+
+def version_changes(before: Side, after: Side) -> dict[str, tuple[str | None, str | None]]:
+    """Python, machine and libraries that differ."""
+    was, is_ = before.run.environment, after.run.environment
+    names = sorted({*was, *is_})
+    return {name: (was.get(name), is_.get(name)) for name in names if was.get(name) != is_.get(name)}
+
+
+def profile_changes(before: Side, after: Side) -> list[ColumnChange] | None:
+    """Each column on both sides, the most changed first; None where a side has no profile."""
+    if before.profile is None or after.profile is None:
+        return None
+    return column_changes(before.profile, after.profile)
