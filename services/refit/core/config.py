@@ -73,9 +73,10 @@ class Model(Section):
     """The estimator and how it is built."""
 
     estimator: Estimator
-    """A scikit-learn compatible class by its full name."""
+    """A scikit-learn compatible class by its full name, or package.module:function, a function of your own that returns
+    an estimator."""
     params: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the estimator."""
+    """Arguments of the class or function."""
     class_weight: ClassWeight | None = None
     """balanced, or a mapping of class to weight; for classification."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
