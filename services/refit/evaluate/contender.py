@@ -149,8 +149,8 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
-    trained, entities = _trained(reader, train, split.entities(context.pipeline))
     name, own = context.run.run_id, packages(context.pipeline)
+    trained, entities = _trained(reader, train, split.entities(context.pipeline))
     return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
 
 
@@ -174,12 +174,10 @@ def of_version(context: Context, version: str) -> Contender:
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         if _unlike(context, reader, pipeline.source.key):
             raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-        estimator = load(context.read(document.model), named(pipeline, train.trusted))
+        estimator, own = load(context.read(document.model), named(pipeline, train.trusted)), packages(pipeline)
         by = split.entities(context.pipeline)
         trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
-        return Contender(
-            version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, packages(pipeline)
-        )
+        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, own)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 

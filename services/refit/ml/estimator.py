@@ -148,8 +148,9 @@ def _mapped(packages: frozenset[str], estimator: Any, y: Array) -> Iterator[None
         sentence, place = _first_line(error), own.place(error, packages)
         name = f"{name} (at {place})" if place else name
         if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
+            told = foreign(error, sentence)
             raise BadParameter(
-                f"model.params: {name} cannot be fitted with these: {foreign(error, sentence)}",
+                f"model.params: {name} cannot be fitted with these: {told}",
                 next="it refuses plain numbers too: choose other params, or another estimator",
             ) from error
         told = foreign(error, sentence)
