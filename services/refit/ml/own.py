@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from refit.core import logs
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.errors import ConfigError, RefitError
@@ -34,7 +35,7 @@ class OwnCodeFails(ConfigError):
     def __init__(self, what: str, error: BaseException, place: str) -> None:
         where = f" at {place}" if place else ""
         super().__init__(
-            f"{what} fails{where}: {type(error).__name__}: {_first_line(error)}",
+            f"{what} fails{where}: {type(error).__name__}: {logs.foreign(error, _first_line(error))}",
             next="mend it, then try it with refit check FILE",
         )
 
