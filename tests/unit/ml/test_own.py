@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from refit.core import logs
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.errors import ConfigError, DataError
 from refit.ml import own
@@ -181,3 +182,11 @@ def test_an_error_of_other_code_passes_as_it_is() -> None:
         raise DataError("rows")
     with pytest.raises(MemoryError), own.OwnCode({"acmebank"}, called="x"):
         raise MemoryError
+
+
+def test_words_that_may_quote_a_sensitive_value_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ValueError("no rule for 71234567")
+    assert "71234567" in own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    monkeypatch.setattr(logs, "_withheld", True)
+    told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    assert told == f"the own code fails at acmebank.py:3: ValueError: {logs.WITHHELD}"
