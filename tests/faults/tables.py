@@ -81,12 +81,12 @@ def make(dsn: str, seed: int) -> bytes:
     """Table `fuzz` stands anew; returns a file about it."""
     draw = np.random.default_rng(seed)
     cursor, features = pick(draw, CURSORS), [pick(draw, KINDS) for _ in range(int(draw.integers(0, 5)))]
-    target, rows = pick(draw, KINDS[:8]), int(pick(draw, (0, 30, 300, 1200, 1200, 1200)))
+    target, rows = pick(draw, KINDS[:8]), int(pick(draw, (0, 30, 300, 1200, 1200, 1200, 1200, 1200)))
     columns = [("id", Kind("bigint", lambda d: 0)), ("at", cursor), ("y", target)]
     columns += [(f"f{number}", kind) for number, kind in enumerate(features)]
     shares = (0.0, 0.0, 0.0, 0.05, 0.05)
     nulls = {name: float(pick(draw, (*shares, 1.0 if name[0] == "f" else 0.3))) for name, _ in columns[1:]}
-    signal = int(pick(draw, (0, 0, 1, 2)))  # a feature that the target follows, so that some models are promoted
+    signal = int(pick(draw, (0, 1, 2, 2)))  # a feature that the target follows, so that some models are promoted
     if signal:
         columns.append(("signal", Kind("double precision", lambda d: float(d.normal()))))
         nulls["signal"] = 0.0
@@ -138,7 +138,7 @@ def _file(draw: Draw, columns: list[tuple[str, Kind]]) -> bytes:
     if draw.random() < 0.3:
         sections["split"] = {"kind": "hash", "holdout": 0.3}
     if draw.random() < 0.3:
-        sections["window"] = {"kind": "rolling", "length": "30d"}
+        sections["window"] = {"kind": "rolling", "length": "50d"}
     if features and draw.random() < 0.3:
         declared = str(pick(draw, ("string", "float", "integer")))
         sections["columns"][features[0]] = {"type": declared, "nullable": False}

@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
 EPILOG: Final = """\b
 First steps:
   refit demo                        watch it work on real data
+  refit init --table T --target Y   a first file from a table of yours
   refit check refit.yaml            every fault of your file at once
   refit run refit.yaml              one retraining run
   refit status                      what is in production
