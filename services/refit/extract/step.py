@@ -63,7 +63,7 @@ def extract(context: Context) -> ExtractManifest:
         DependencyError, AccessError: the database or the store.
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
-    before = _snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
+    before = standing_snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
     todo, columns, rows = _read(context, before)
     counts, batch = _batch(context, todo, rows) if rows and rows.read else (Counts(), None)
     snapshot = Snapshot(
@@ -139,7 +139,7 @@ def settle(store: ObjectStore, manifest: Manifest) -> None:
         logs.logger().warning("another run moved the snapshot first; this one goes on with its own")
 
 
-def _snapshot(store: ObjectStore, run_id: str) -> Snapshot:
+def standing_snapshot(store: ObjectStore, run_id: str) -> Snapshot:
     """The snapshot that goes on, all its objects there. Raises SnapshotGone."""
     manifest = read_manifest(store, run_id, "extract", ExtractManifest)
     if manifest is None or manifest.snapshot is None:

@@ -83,13 +83,12 @@ class Runner:
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
-        if request.as_of and request.as_of > datetime.now(UTC):
-            raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
+        refuse_future(request.as_of)
         name, now = request.pipeline.name, datetime.now(UTC)
         probe(self.store, now=now)
         store = self.store.under(f"{name}/")
         claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
-        return self._pass(store, request, lambda run_id: _new(request, run_id))
+        return self._pass(store, request, lambda run_id: new_run(request, run_id))
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
@@ -192,7 +191,13 @@ class Runner:
         self.listen(event)
 
 
-def _new(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
+def refuse_future(as_of: datetime | None) -> None:
+    """Raises ConfigError for an as_of that has not come."""
+    if as_of and as_of > datetime.now(UTC):
+        raise ConfigError(f"--as-of {as_of.isoformat()} lies in the future", next="name a past time")
+
+
+def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
     """The record and the file of a run."""
     now = datetime.now(UTC)
     run = RunRecord(
