@@ -122,6 +122,11 @@ def test_a_hold_and_a_run_that_goes_on_are_told(case: Case) -> None:
     assert "this one would wait for it" in plan(case).out
 
 
+def test_a_pipeline_of_another_owner_cannot_be_planned_for(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFIT_OWNER", "prod/ml/loans")
+    assert plan(case, "--json").document["error"]["type"] == "OtherOwner"
+
+
 def test_a_time_to_come_cannot_be_planned_for(case: Case) -> None:
     called = plan(case, "--json", days=99_999)
     assert (called.code, called.document["error"]["class"]) == (64, "config")

@@ -1,5 +1,6 @@
 """`refit plan`: what a run would do now. Changes nothing."""
 
+import os
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from refit.cli.preview import lines
 from refit.cli.prospect import Planned, approval, gains, read_prospect
 from refit.cli.runs import iso
 from refit.core.context import Context
+from refit.core.owner import refuse_other
 from refit.data.split import window_end, window_start
 from refit.extract.forecast import forecast
 from refit.run.runner import Request, new_run, refuse_future
@@ -37,6 +39,7 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
     body, pipeline = read_file(file)
     refuse_future(as_of)
     place = open_root(store).under(f"{pipeline.name}/")
+    refuse_other(place, os.environ.get("REFIT_OWNER") or "local")
     now = datetime.now(UTC)
     run, _ = new_run(Request(pipeline, body, as_of=as_of, full_refresh=full_refresh), "plan")
     with tempfile.TemporaryDirectory(prefix="refit-plan-") as folder:
