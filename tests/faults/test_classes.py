@@ -2,10 +2,10 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import refit
-from refit.core import registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Outcome, TrainManifest
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
@@ -71,6 +71,9 @@ def test_the_champion_of_three_classes_is_loaded_with_a_probability_for_each(sta
     statuses.good(days=FIRST, file=FILE)
     model = refit.load("loans", store=statuses.url)
     assert model.classes_.tolist() == ["default", "late", "paid"]
+    rows = pd.DataFrame({"income": [3.0, -3.0], "amount": [-3.0, 3.0], "region": ["N", "S"]})
+    assert model.predict(rows).tolist() == ["paid", "default"]
+    assert model.predict_proba(rows).shape == (2, 3)
 
 
 def test_a_class_that_only_the_holdout_has_is_left_out_of_the_comparison_and_told(statuses: Case) -> None:
@@ -152,4 +155,3 @@ def test_models_whose_probabilities_say_nothing_are_judged_by_another_score(
     outcome = statuses.good(days=FIRST, file=edited(FILE, model=model))
     assert outcome.verdict is not None
     assert [check.score for check in outcome.verdict.checks] == [score]
-    assert registry.read_champion(statuses.store) is not None

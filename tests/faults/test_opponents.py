@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from refit.core.errors import AccessError, DependencyError, DiskError
-from tests.faults.case import FIRST, THIRD, Case, edited
+from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
 from tests.fixtures import loans
 
 FAILS_WITH = {
@@ -64,6 +64,11 @@ def the_champion_says_nan_of_new_rows() -> None:
 def test_a_champion_that_says_nan_of_new_rows_makes_a_person_decide(case: Case) -> None:
     case.awaits("says NaN or infinity for 1 rows", begin=the_champion_says_nan_of_new_rows)
     case.good(days=THIRD)
+
+
+def test_a_candidate_that_cannot_take_the_held_out_rows_is_a_data_error(case: Case) -> None:
+    case.sql(f"UPDATE loans SET income = 'Infinity' WHERE applied_at > '{loans.at(SECOND - 1)}'")
+    case.refused(65, "data UnscorableModel", "the candidate cannot be scored", "infinity")
 
 
 def test_a_champion_that_knows_other_classes_makes_a_person_decide(case: Case) -> None:

@@ -43,7 +43,9 @@ CLASS_WORDS: Final = {
 _WORTH_ANOTHER_TRY: Final = frozenset({"disk", "dependency", "killed", "oom", "start"})
 _REPAIRED_BY_HAND: Final = frozenset({"config", "data", "artifact", "disk", "dependency", "permission"})
 _REPAIRED_IN_FILE: Final = frozenset({"config", "data"})
-_NAMED: Final = re.compile(r"(refit (?:rerun|status|runs|show|logs|history|promote|rollback|release|export) )NAME\b")
+_NAMED: Final = re.compile(
+    r"(refit (?:rerun|status|runs|show|logs|history|promote|rollback|release|export|exclude|quarantine \w+) )NAME\b"
+)
 
 
 def outcome_of(error: BaseException, session: Session) -> int:

@@ -48,6 +48,8 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "promote": Lazy("refit.cli.moves:promote", "Makes a version the champion by hand."),
     "rollback": Lazy("refit.cli.moves:rollback", "Goes back to an earlier champion and holds promotions."),
     "release": Lazy("refit.cli.moves:release", "Lifts the hold that a rollback sets."),
+    "exclude": Lazy("refit.cli.exclude:exclude", "Leaves rows out of all later runs, or takes that back."),
+    "quarantine": Lazy("refit.cli.quarantine:quarantine", "Lists bad rows, shows, releases or drops them."),
     "predict": Lazy("refit.cli.predict:predict", "Writes the champion's predictions for a file of rows."),
     "export": Lazy("refit.cli.export:export", "Writes a version's model with a script that loads it."),
     "gc": Lazy("refit.cli.gc:gc", "Deletes what a pipeline does not need any more."),

@@ -25,7 +25,9 @@ def _complete_names(_context: click.Context, _parameter: click.Parameter, begun:
         return []
 
 
-def _reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _reason(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     if not value.strip():
         raise click.BadParameter("say why in a few words: the history keeps it")
     return value.strip()
@@ -60,6 +62,9 @@ reason_option: Final[Decorator] = click.option(
     "--reason", required=True, callback=_reason, metavar="TEXT", help="Why; the history keeps it."
 )
 name_argument: Final[Decorator] = click.argument("target", metavar="NAME", shell_complete=_complete_names)
+optional_reason_option: Final[Decorator] = click.option(
+    "--reason", callback=_reason, metavar="TEXT", help="Why; the list of exclusions keeps it."
+)
 optional_name_argument: Final[Decorator] = click.argument(
     "target", metavar="[NAME]", required=False, shell_complete=_complete_names
 )

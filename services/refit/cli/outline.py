@@ -39,6 +39,8 @@ def _split(pipeline: Pipeline) -> str:
 
 def _features(pipeline: Pipeline) -> str:
     features = pipeline.features
+    if features.kind == "transformer":
+        return f"{features.transformer}() of all columns but key, cursor and target"
     if features.kind != "block":
         return "by type, all columns but key, cursor and target"
     return "; ".join(f"{name}: {', '.join(columns)}" for name, columns in features.blocks().items())

@@ -73,9 +73,10 @@ class Model(Section):
     """The estimator and how it is built."""
 
     estimator: Estimator
-    """A scikit-learn compatible class by its full name."""
+    """A scikit-learn compatible class by its full name, or package.module:function, a function of your own that returns
+    an estimator."""
     params: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the estimator."""
+    """Arguments of the class or function."""
     class_weight: ClassWeight | None = None
     """balanced, or a mapping of class to weight; for classification."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -151,12 +152,12 @@ class Evaluate(Section):
     """Rows of one block may win or lose together."""
     min_clean_rows: Annotated[int, Field(ge=1)] = 200
     """Fewer rows that neither model has seen are too little data."""
-    max_slice_loss: Annotated[float, Field(ge=0), not_built(0.0)] = 0.0
-    """A slice proven worse than this blocks. Not built yet."""
-    slices: Annotated[Columns, not_built(())] = ()
-    """Columns whose values are sub-populations to look at. Not built yet."""
-    min_slice_rows: Annotated[int, Field(ge=1), not_built(500)] = 500
-    """Smaller slices are not judged. Not built yet."""
+    max_slice_loss: Annotated[float, Field(ge=0)] = 0.0
+    """A slice on which the candidate is proven to lose more than this, by the gate's first comparing score, blocks."""
+    slices: Columns = ()
+    """Columns whose values are sub-populations to look at."""
+    min_slice_rows: Annotated[int, Field(ge=1)] = 500
+    """Slices with fewer clean rows are not judged."""
     max_shift: NumberOrNone = None
     """Drop of the champion's ROC AUC (several classes: mean of each against the rest; regression: R²) on new rows that
     stops a run; or none. Default: 0.10, for regression 0.20."""

@@ -262,8 +262,9 @@ class OwnTransformer(Section):
     """Features by a function of your own."""
 
     kind: ClassVar[Literal["transformer"]] = "transformer"
-    transformer: Annotated[Function, not_built(None)]
-    """package.module:function that returns a scikit-learn transformer. Not built yet."""
+    transformer: Function
+    """package.module:function that is called without arguments and returns a scikit-learn transformer; it gets all
+    columns of numbers, bools and text but key, cursor and target, as a DataFrame."""
 
 
 def _auto(value: Any) -> Any:

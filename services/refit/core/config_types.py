@@ -204,10 +204,11 @@ ListAsTuple = BeforeValidator(_list)
 
 
 def _estimator(value: str) -> str:
-    if re.fullmatch(FUNCTION_PATTERN[1:-1], value):
-        raise ValueError("a function of your own is not built yet; name a class, like sklearn.svm.SVC")
-    if not re.fullmatch(DOTTED_PATTERN[1:-1], value):
-        raise ValueError("must be a class by its full name, like sklearn.linear_model.LogisticRegression")
+    if not re.fullmatch(DOTTED_PATTERN[1:-1], value) and not re.fullmatch(FUNCTION_PATTERN[1:-1], value):
+        raise ValueError(
+            "must be a class by its full name, like sklearn.linear_model.LogisticRegression, "
+            "or a function of your own, like package.module:function"
+        )
     return value
 
 
@@ -235,7 +236,11 @@ def _zone(value: str) -> str:
     return value
 
 
-Estimator = Annotated[str, AfterValidator(_estimator), WithJsonSchema({"type": "string", "pattern": DOTTED_PATTERN})]
+Estimator = Annotated[
+    str,
+    AfterValidator(_estimator),
+    WithJsonSchema({"type": "string", "anyOf": [{"pattern": DOTTED_PATTERN}, {"pattern": FUNCTION_PATTERN}]}),
+]
 Function = Annotated[str, AfterValidator(_function), WithJsonSchema({"type": "string", "pattern": FUNCTION_PATTERN})]
 RegularExpression = Annotated[
     str, AfterValidator(_regular_expression), WithJsonSchema({"type": "string", "format": "regex"})

@@ -13,7 +13,10 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 
 from refit.core.about import __version__
 
-MAIN_PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "skops", "joblib", "psycopg2-binary", "boto3")
+MAIN_PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "skops", "joblib", "lightgbm", "xgboost-cpu", "xgboost",
+    "psycopg2-binary", "boto3",
+)  # fmt: skip
 
 
 def versions(names: Iterable[str] = MAIN_PACKAGES) -> dict[str, str]:

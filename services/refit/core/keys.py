@@ -16,7 +16,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
 
 from typing import Final, Literal
 
-RefName = Literal["champion", "verdict", "snapshot", "lock", "owner"]
+RefName = Literal["champion", "verdict", "snapshot", "lock", "owner", "exclusions", "quarantine"]
 
 RUNS: Final = "runs/"
 VERSIONS: Final = "versions/"

@@ -23,7 +23,8 @@ PARTS: Final[Mapping[StepName, tuple[str, ...]]] = {
 }
 """The parts of the file that decide what a step leaves, each beside those of the steps before it.
 
-extract also looks whether the columns of split and features are there; train finds out by itself.
+extract also looks whether the columns of split, features and slices are there; train and evaluate find out by
+themselves.
 """
 
 

@@ -1,4 +1,4 @@
-"""Reading a snapshot: record batches of the needed columns, with window, updates and split applied.
+"""Reading a snapshot: record batches of the needed columns, with window, updates, exclusions and split applied.
 
 All that trains or scores goes through here, so that both sides of a comparison see the same rows. Memory stays flat:
 one batch of rows, and two bits for each row of the parts that have updates.
@@ -18,8 +18,10 @@ from refit.core.config_sections import TimeSplit
 from refit.core.domain import Part, Snapshot
 from refit.core.errors import DataError
 from refit.data import split
+from refit.data.condition import Where
 from refit.data.hashing import hash_rows
 from refit.data.standing import Fetch, Mask, Standing, instants, microseconds, microseconds_of, read_standing
+from refit.data.where import read_where
 
 Side = Literal["train", "holdout", "window"]
 
@@ -128,7 +130,7 @@ class SnapshotReader:
                         yield RowBatch(batch.run_id, table)
 
     def count(self, side: Side, labelled: bool = True) -> int:
-        """Rows on one side that stand. Reads only parts that the window or updates cut into, where it can."""
+        """Rows on one side that stand. Reads only parts that the window, updates or exclusions may cut into."""
         total, span = 0, self._span(side)
         target = self.pipeline.target
         for batch in self.snapshot.batches:
@@ -144,8 +146,17 @@ class SnapshotReader:
     def _standing(self) -> Standing:
         return read_standing(self.snapshot.batches, self.fetch, self.window.until, self.cut)
 
+    @cached_property
+    def _exclusions(self) -> tuple[Where, ...]:
+        return tuple(read_where(exclusion.where) for exclusion in self.snapshot.exclusions)
+
+    def _excluded_from(self, part: Part) -> tuple[Where, ...]:
+        """The exclusions that may hold for a row of the part."""
+        low, high, cursor = part.cursor_min, part.cursor_max, self.pipeline.source.cursor
+        return tuple(where for where in self._exclusions if where.may_hold(cursor, low, high))
+
     def _is_whole(self, part: Part) -> bool:
-        return self._standing.count_replaced(part.artifact.key) == 0
+        return self._standing.count_replaced(part.artifact.key) == 0 and not self._excluded_from(part)
 
     def _span(self, side: Side) -> Span:
         if self.cut is None or side == "window":
@@ -156,7 +167,9 @@ class SnapshotReader:
         self, part: Part, columns: Sequence[str], side: Side, labelled: bool, span: Span
     ) -> Iterator[pa.RecordBatch]:
         cursor, target = self.pipeline.source.cursor, self.pipeline.target
+        excluded = self._excluded_from(part)
         needed = {*columns, cursor, *([target] if labelled else []), *self._entity(side)}
+        needed |= {name for where in excluded for name in where.columns}
         with pq.ParquetFile(self.fetch(part.artifact), pre_buffer=False) as file:
             if missing := sorted(needed - set(file.schema_arrow.names)):
                 raise NoSuchColumn(missing, file.schema_arrow.names)
@@ -167,6 +180,8 @@ class SnapshotReader:
                     offset = start
                     for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=sorted(needed)):
                         kept = self._kept(part, batch, offset, side, labelled, span)
+                        for where in excluded:
+                            kept &= ~where.holds(batch)
                         offset += len(batch)
                         if kept.any():
                             yield _select(batch, columns, cursor, kept)

@@ -1,13 +1,14 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
@@ -21,6 +22,7 @@ from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.ml.frame import Array, to_frame, to_target
+from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
 from refit.ml.scores import Responses, collect
 
@@ -69,6 +71,7 @@ class Contender:
         trained: The rows that it was trained on, by the key that they had then.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
+        packages: Those whose code its own file names.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Contender:
     trained: Trained
     entities: Trained | None = None
     reference: Reference | None = None
+    packages: frozenset[str] = frozenset()
 
     @property
     def seen(self) -> tuple[Trained, ...]:
@@ -85,8 +89,18 @@ class Contender:
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
     def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-        """What the model says of the clean rows, batch by batch with flat memory."""
-        return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+        """What the model says of the clean rows, batch by batch with flat memory.
+
+        Raises:
+            OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
+        """
+        with self.own_code:
+            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+
+    @property
+    def own_code(self) -> OwnCode:
+        """Within it, what code of the user's own raises is told as such."""
+        return OwnCode(f"the own code of {self.name}", self.packages)
 
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
@@ -107,9 +121,17 @@ def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline
         hashes = [known.hashes for known in trained if known.columns == columns]
         table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
-        known_rows = is_one_of(to_target(table.column(pipeline.target), pipeline.task, pipeline.target), classes)
-        table = table if known_rows.all() else table.filter(pa.array(known_rows))
+        table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
     return table
+
+
+def _is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
+    """As `is_one_of`, without a Python object per row for what Arrow itself can compare."""
+    if pa.types.is_string(target.type):
+        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
+    if pa.types.is_boolean(target.type):
+        return pc.is_in(target, pa.array([bool(label) for label in classes]))
+    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
 
 
 def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
@@ -126,9 +148,10 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     Raises:
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
-    estimator = load(context.read(train.model), train.trusted)
+    estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
+    name, own = context.run.run_id, packages(context.pipeline)
     trained, entities = _trained(reader, train, split.entities(context.pipeline))
-    return Contender(context.run.run_id, context.run.as_of, estimator, train.columns, trained, entities)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -151,10 +174,10 @@ def of_version(context: Context, version: str) -> Contender:
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         if _unlike(context, reader, pipeline.source.key):
             raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-        estimator = load(context.read(document.model), train.trusted)
+        estimator, own = load(context.read(document.model), named(pipeline, train.trusted)), packages(pipeline)
         by = split.entities(context.pipeline)
         trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
-        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference)
+        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, own)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 

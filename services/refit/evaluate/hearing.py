@@ -13,11 +13,23 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
 from refit.core.domain import Move
+from refit.core.errors import RefitError
 from refit.data import split
 from refit.data.clean import key_hashes
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, is_one_of, of_version
+from refit.evaluate.bench import UnscorableModel
+from refit.evaluate.contender import (
+    MODEL_ERRORS,
+    Contender,
+    Trained,
+    Unusable,
+    answer_of,
+    clean_rows,
+    is_one_of,
+    of_version,
+    sentence,
+)
 from refit.evaluate.rows import CleanRows, NoCleanRows
 from refit.ml.frame import to_target, too_many_classes
 from refit.ml.scores import Responses, UnusableScore, collect, values
@@ -154,7 +166,7 @@ def hear(
     """Each model's answers; a champion that cannot answer becomes unusable, an anchor gives way."""
     if not len(rows):
         return opponents, Heard(_silence())
-    said = candidate.answer(reader, trained)
+    said = _answer(candidate, reader, trained)
     if opponents.champion is None:
         return opponents, Heard(said, dummy=_dummy(reader, candidate, len(rows)))
     try:
@@ -172,6 +184,16 @@ def hear(
     except Unusable as error:
         warning = f"the anchor {error}; the champion takes its place"
         return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
+
+
+def _answer(candidate: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
+    """What the candidate says. Raises UnscorableModel where it cannot take the rows."""
+    try:
+        return candidate.answer(reader, trained)
+    except RefitError:
+        raise
+    except MODEL_ERRORS as error:
+        raise UnscorableModel("candidate", sentence(error)) from error
 
 
 def _scores_of(candidate: Responses, pipeline: Pipeline, rows: CleanRows) -> list[str]:

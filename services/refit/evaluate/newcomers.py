@@ -73,7 +73,8 @@ def _of_run(
     if not len(table):
         return None
     try:
-        said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
+        with champion.own_code:
+            said = collect(champion.estimator, (to_frame(piece, champion.columns) for piece in tables if len(piece)))
     except MODEL_ERRORS as error:
         raise Unusable(f"{champion.name} cannot score the rows of run {run_id}: {sentence(error)}") from error
     if bad := said.not_finite():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from refit.core.domain import Line, Result
+from refit.core.domain import Line, Result, SliceCheck
 from refit.evaluate.interval import Interval
 
 _POSSESSIVE: Final = {"champion": "the champion's", "anchor": "the last proven model's", "dummy": "a dummy's"}
@@ -39,6 +39,15 @@ def _beside(line: Line, limit: float, result: Result) -> str:
             return f", beyond the loss of {limit:g} allowed"
         case _:
             return f": a loss of {limit:g} or more is not ruled out"
+
+
+def of_slice(check: SliceCheck, max_loss: float, blocks: bool) -> str:
+    """One slice, e.g. `where carrier is AA, neg_log_loss is 0.041 worse than the champion's on 812 rows`."""
+    gain = check.gain or 0.0
+    word = "better" if gain >= 0 else "worse"
+    tail = "" if not blocks else ", proven" if max_loss == 0 else f", a loss beyond the {max_loss:g} allowed is proven"
+    where = f"where {check.column} is {check.value}"
+    return f"{where}, {check.score} is {abs(gain):.2g} {word} than the champion's on {check.rows:,} rows{tail}"
 
 
 def bounded(score: str, line: Line, limit: float, value: float) -> str:

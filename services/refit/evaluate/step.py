@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import pyarrow as pa
+
 from refit.core.config import Evaluate, evaluation
 from refit.core.context import Context
 from refit.core.domain import (
@@ -17,10 +19,12 @@ from refit.core.domain import (
     Look,
     Move,
     ShiftCheck,
+    SliceCheck,
     TrainManifest,
     Verdict,
     VerdictRef,
 )
+from refit.core.errors import DataError
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion, read_history
 from refit.core.step import Step
@@ -31,8 +35,9 @@ from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
-from refit.evaluate.rule import Judgement, Settings, judge
+from refit.evaluate.rule import Judgement, Settings, first_score, judge
 from refit.evaluate.shift import check_shift, reference
+from refit.evaluate.slices import SliceSettings, judge_slices, with_slices
 from refit.ml.scores import values
 
 
@@ -64,7 +69,8 @@ def evaluate(context: Context) -> EvaluateManifest:
     look = _look(context, opponents.champion, last_verdict[0] if last_verdict else None)
     settings = evaluation(context.pipeline, probabilities=heard.candidate.predict_proba is not None)
     judgement = _judge(settings, rows, heard, look)
-    verdict = _with_approval(judgement.verdict, opponents.unusable, shift)
+    verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
+    verdict = _with_approval(verdict, opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     facts = Facts(
@@ -136,6 +142,24 @@ def _judge(settings: Evaluate, rows: CleanRows, heard: Heard, look: Look | None)
     )
 
 
+def _slices(
+    settings: Evaluate, reader: SnapshotReader, trained: Sequence[Trained], rows: CleanRows, heard: Heard
+) -> tuple[SliceCheck, ...]:
+    """The sub-populations that the file names, where there is a champion to hold the candidate against."""
+    if not settings.slices or heard.champion is None:
+        return ()
+    known = {column.name for column in reader.snapshot.columns}
+    if gone := [name for name in settings.slices if name not in known]:
+        raise DataError(
+            f"evaluate.slices names {', '.join(gone)}, which the rows of this run do not have",
+            next="add it to source.query and run anew, or take it out of the file: refit run FILE",
+        )
+    batches = [batch.select(list(settings.slices)) for batch in clean_rows(reader, settings.slices, trained)]
+    table = {name: pa.chunked_array([batch.column(name) for batch in batches]) for name in settings.slices}
+    how = SliceSettings(first_score(settings.gate), settings.max_slice_loss, settings.min_slice_rows, settings.block)
+    return judge_slices(table, rows, heard.candidate, heard.champion, how)
+
+
 def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftCheck, ...]) -> Verdict:
     """The verdict, inconclusive and waiting for a person where the comparison itself cannot be trusted."""
     if unusable is not None:
@@ -145,7 +169,8 @@ def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftChe
         return verdict
     why = (
         f"the rows that run {worst.run_id} read contradict the older ones: the champion's score on them is "
-        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join"
+        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join, and leave "
+        "such rows out with refit exclude, or promote the candidate if the world did change"
     )
     return verdict.model_copy(update={"result": "inconclusive", "reason": why, "needs_approval": why})
 

@@ -84,6 +84,7 @@ def named_columns(pipeline: Pipeline) -> dict[str, str]:
     blocks = [getattr(pipeline.features, kind, None) for kind in ("numeric", "categorical", "passthrough")]
     roles += [("feature", block.columns) for block in blocks if block is not None]
     roles += [("split", pipeline.split.by or ())]
+    roles += [("slice", pipeline.evaluate.slices)]
     for role, names in roles:
         for name in names:
             expected.setdefault(name, f"any type ({role})")

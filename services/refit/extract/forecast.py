@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from refit.core.context import Context
 from refit.core.domain import Snapshot, SnapshotRef
+from refit.core.exclusions import standing
+from refit.core.quarantine import releases
 from refit.core.refs import read_ref
 from refit.data.split import window_start
 from refit.extract import volume
@@ -13,7 +15,7 @@ from refit.extract.estimate import estimated_rows
 from refit.extract.plan import Plan, plan
 from refit.extract.query import reading
 from refit.extract.statement import statement
-from refit.extract.step import standing_snapshot
+from refit.extract.step import refuse_unfit, standing_snapshot
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Forecast:
         todo: What it reads, and what it adds that to.
         goes_on: The run whose snapshot goes on; None on a fresh start.
         rows: How many rows the bounds hold, as PostgreSQL's planner thinks, which never says less than 1.
-        standing: About how many rows in the window stand already, replaced ones included.
+        standing: About how many rows in the window stand already, replaced and excluded ones included.
         new: Rows new since the last verdict that stand already.
         unchanged: File and environment are those of the last verdict, so that too few new rows skip the run.
     """
@@ -46,16 +48,19 @@ def forecast(context: Context) -> Forecast:
     pipeline, store, source = context.pipeline, context.store, context.pipeline.source
     ref = read_ref(store, "snapshot", SnapshotRef)
     before = standing_snapshot(store, ref[0].run_id) if ref and not context.run.full_refresh else None
-    query = statement(source.query)
+    query, excluded = statement(source.query), standing(store)
     with open_database(read_dsn(), f"refit/{pipeline.name}/plan", source.statement_timeout) as database:
         columns = describe(database, query, pipeline)
-        todo = plan(pipeline, context.run, before, tuple(column.column for column in columns))
+        known = tuple(column.column for column in columns)
+        refuse_unfit(excluded, known)
+        todo = plan(pipeline, context.run, before, known, releases(store))
         rows = 0
         if todo.bounds is not None:
             guards = [(column.name, column.guard) for column in columns]
             cursor = (source.cursor, cursor_type(columns, source.cursor))
             rows = estimated_rows(database, reading(query, guards, cursor, todo.bounds, source.max_row_bytes))
-    new, unchanged = volume.since_verdict(context, _older(todo, before))
+    older = Snapshot(batches=todo.older, source_digest="", refreshed_at=todo.refreshed_at, exclusions=excluded)
+    new, unchanged = volume.since_verdict(context, older)
     return Forecast(
         todo=todo,
         goes_on=ref[0].run_id if ref and not todo.fresh else None,
@@ -64,12 +69,6 @@ def forecast(context: Context) -> Forecast:
         new=new,
         unchanged=unchanged,
     )
-
-
-def _older(todo: Plan, before: Snapshot | None) -> Snapshot:
-    """The snapshot without what would be read."""
-    digest = before.source_digest if before else ""
-    return Snapshot(batches=todo.older, source_digest=digest, refreshed_at=todo.refreshed_at)
 
 
 def _standing(context: Context, todo: Plan) -> int:

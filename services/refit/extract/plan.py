@@ -1,11 +1,12 @@
 """What an extract reads: on from the watermark, or the whole window afresh. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from refit.core.config import Pipeline, source_digest
-from refit.core.domain import Batch, Column, RunRecord, Snapshot
+from refit.core.domain import Batch, Column, Decision, RunRecord, Snapshot, Stretch
+from refit.core.quarantine import pending
 from refit.data import split
 from refit.extract.query import Bounds
 
@@ -21,6 +22,7 @@ class Plan:
         read_again: Batches that held the same rows before a refresh: what stood there is read again, and not new.
         window_start: Rows at or before this cursor are in no part of the snapshot; None: all are.
         warnings: What changed in the query's result.
+        released: Runs whose bad rows are read again.
     """
 
     bounds: Bounds | None
@@ -30,14 +32,26 @@ class Plan:
     window_start: datetime | None
     warnings: tuple[str, ...] = ()
     read_again: tuple[Batch, ...] = ()
+    released: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> bool:
         return bool(self.fresh_reason)
 
 
-def plan(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, columns: Sequence[Column]) -> Plan:
-    """The plan of a run that finds `snapshot` (None: there is none) and `columns` in the query's result."""
+def plan(
+    pipeline: Pipeline,
+    run: RunRecord,
+    snapshot: Snapshot | None,
+    columns: Sequence[Column],
+    released: Sequence[Decision] = (),
+) -> Plan:
+    """The plan of a run that finds `snapshot` (None: there is none) and `columns` in the query's result.
+
+    Args:
+        released: Bad rows of earlier runs that shall be read again.
+    """
+    every = tuple(one.run_id for one in released)
     until = split.window_end(pipeline, run.as_of)
     start = split.window_start(pipeline, run.as_of)
     changes = column_changes(snapshot.columns, columns) if snapshot else ()
@@ -46,9 +60,22 @@ def plan(pipeline: Pipeline, run: RunRecord, snapshot: Snapshot | None, columns:
         whole = Bounds(start, until, without_cursor=True)
         same_source = snapshot is not None and not changes and snapshot.source_digest == source_digest(pipeline)
         again = snapshot.batches if snapshot is not None and same_source else ()
-        return Plan(whole, (), reason, run.as_of, start, (*changes, *_of_a_day(pipeline, columns)), again)
+        return Plan(whole, (), reason, run.as_of, start, (*changes, *_of_a_day(pipeline, columns)), again, every)
+    waiting = pending(released, snapshot.batches)
     bounds = _continued(pipeline, run, snapshot, start, until)
-    return Plan(bounds, snapshot.batches, "", snapshot.refreshed_at, snapshot.window_start, changes)
+    if bounds is not None:
+        bounds = replace(bounds, again=tuple(_within(waiting, start, until)))
+    names = tuple(one.run_id for one in waiting)
+    return Plan(bounds, snapshot.batches, "", snapshot.refreshed_at, snapshot.window_start, changes, released=names)
+
+
+def _within(waiting: Sequence[Decision], start: datetime | None, until: datetime) -> Iterator[Stretch]:
+    """The stretches that are read again, cut to the window, which begins after `start`."""
+    for stretch in (stretch for one in waiting for stretch in one.stretches):
+        first = max(stretch.start, start + timedelta(microseconds=1)) if start is not None else stretch.start
+        last = min(stretch.end, until)
+        if first <= last:
+            yield Stretch(start=first, end=last)
 
 
 def column_changes(before: Sequence[Column], now: Sequence[Column]) -> tuple[str, ...]:

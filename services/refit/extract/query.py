@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from refit.core.domain import Stretch
+
 CursorType = Literal["timestamp with time zone", "timestamp without time zone", "date"]
 Guard = Literal[
     "none", "size", "timestamp with time zone", "timestamp without time zone", "date", "nan", "float", "exact"
@@ -32,11 +34,13 @@ class Bounds:
 
     Attributes:
         without_cursor: Also rows whose cursor is NULL: they belong to no interval, so only a fresh start sees them.
+        again: Further stretches of the cursor, both ends included.
     """
 
     after: datetime | None
     until: datetime
     without_cursor: bool = False
+    again: tuple[Stretch, ...] = ()
 
 
 def identifier(name: str) -> str:
@@ -126,4 +130,7 @@ def _within(name: str, cursor_type: CursorType, bounds: Bounds) -> str:
     interval = f"{column} <= {literal(bounds.until, cursor_type)}"
     if bounds.after is not None:
         interval = f"{column} > {literal(bounds.after, cursor_type)} AND {interval}"
+    for stretch in bounds.again:
+        start, end = (literal(at, cursor_type) for at in (stretch.start, stretch.end))
+        interval += f"\n  OR {column} BETWEEN {start} AND {end}"
     return f"({interval}) OR {column} IS NULL" if bounds.without_cursor else interval

@@ -10,17 +10,21 @@ import stamina
 from refit.core import keys, logs
 from refit.core.config import source_digest
 from refit.core.context import Context, read_manifest
-from refit.core.domain import Batch, Column, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
+from refit.core.domain import Batch, Column, Exclusion, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
 from refit.core.errors import ArtifactError, DataError
+from refit.core.exclusions import standing
+from refit.core.quarantine import releases
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.step import Step
 from refit.core.store import Conflict, ObjectStore
+from refit.data.condition import BadCondition
 from refit.data.parts import ParquetStream
 from refit.data.reader import SnapshotReader
 from refit.data.search import Search
 from refit.data.split import window_end, window_start
 from refit.data.standing import UPDATES_SCHEMA
 from refit.data.updates import Counts, find_updates
+from refit.data.where import read_where
 from refit.extract import volume
 from refit.extract.database import open_database, read_dsn
 from refit.extract.describe import describe
@@ -40,16 +44,27 @@ class SnapshotGone(ArtifactError):
         )
 
 
+class ExclusionUnfit(DataError):
+    """Rows that a person left out can no longer be told from others, and must not come back unseen."""
+
+    def __init__(self, exclusion: Exclusion, why: BadCondition) -> None:
+        super().__init__(
+            f"exclusion {exclusion.number} ({exclusion.where}) no longer fits the query's result: {why.message}",
+            next=f"restore the column, or take it back: refit exclude NAME --undo {exclusion.number} --reason …",
+        )
+
+
 class EmptySource(DataError):
     """There is nothing to train on: the whole window holds no row."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, excluded: int) -> None:
         start, end = window_start(context.pipeline, context.run.as_of), window_end(context.pipeline, context.run.as_of)
         after = f"after {start:%Y-%m-%d %H:%M} and " if start else ""
         super().__init__(
             f"the query gives no usable row in the whole window: none with {context.pipeline.source.cursor} "
-            f"{after}up to {end:%Y-%m-%d %H:%M} UTC",
-            next="check the query, source.cursor, source.lag, window.length and the run's --as-of",
+            f"{after}up to {end:%Y-%m-%d %H:%M} UTC{', or all are excluded' if excluded else ''}",
+            next="check the query, source.cursor, source.lag, window.length and the run's --as-of"
+            + (", and refit exclude NAME" if excluded else ""),
         )
 
 
@@ -58,13 +73,14 @@ def extract(context: Context) -> ExtractManifest:
 
     Raises:
         ConfigError: the connection string, the query or the contract is wrong.
-        DataError: the rows or columns break the contract, or the window is empty.
+        DataError: the rows or columns break the contract, an exclusion does not fit them, or the window is empty.
         ArtifactError: the snapshot that goes on is gone or altered.
         DependencyError, AccessError: the database or the store.
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
     before = standing_snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
-    todo, columns, rows = _read(context, before)
+    excluded = standing(context.store)
+    todo, columns, rows = _read(context, before, excluded)
     counts, batch = _batch(context, todo, rows) if rows and rows.read else (Counts(), None)
     snapshot = Snapshot(
         batches=(*todo.older, batch) if batch else todo.older,
@@ -73,13 +89,14 @@ def extract(context: Context) -> ExtractManifest:
         refreshed_at=todo.refreshed_at,
         window_start=todo.window_start,
         columns=columns,
+        exclusions=excluded,
     )
     warnings = [*todo.warnings, *volume.warnings(context.pipeline, todo, rows.read if rows else 0)]
     new_since, skipped = volume.since_verdict(context, snapshot)
     counted = _count(context, rows, counts, snapshot)
     if not counted.snapshot and (todo.fresh or not skipped):
-        raise EmptySource(context)
-    context.report(_summary(counted, skipped))
+        raise EmptySource(context, len(excluded))
+    context.report(_summary(counted, len(excluded), skipped))
     return context.manifest(
         ExtractManifest,
         rows=counted,
@@ -98,14 +115,17 @@ def extract(context: Context) -> ExtractManifest:
 
 
 @stamina.retry(on=ReadConflict, attempts=3, timeout=None, wait_initial=1.0)
-def _read(context: Context, before: Snapshot | None) -> tuple[Plan, tuple[Column, ...], RowsRead | None]:
+def _read(
+    context: Context, before: Snapshot | None, excluded: Sequence[Exclusion]
+) -> tuple[Plan, tuple[Column, ...], RowsRead | None]:
     """What was to be read, the columns as they are, and the rows; a replica's conflict is read again at once."""
     name = f"refit/{context.pipeline.name}/{context.run.run_id}"
     query = statement(context.pipeline.source.query)
     with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
         columns = describe(database, query, context.pipeline)
         known = tuple(column.column for column in columns)
-        todo = plan(context.pipeline, context.run, before, known)
+        refuse_unfit(excluded, known)
+        todo = plan(context.pipeline, context.run, before, known, releases(context.store))
         _older_objects(context, todo)
         rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
     return todo, known, rows
@@ -186,6 +206,7 @@ def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]
         parts=tuple(rows.parts),
         updates=stream.artifact if stream else None,
         quarantine=rows.quarantine,
+        released=todo.released,
     )
     return counts, batch
 
@@ -208,6 +229,16 @@ def _watermark(todo: Plan, rows: RowsRead | None, before: Snapshot | None) -> da
     return max((at for at in seen if at is not None), default=None)
 
 
+def refuse_unfit(excluded: Sequence[Exclusion], columns: Sequence[Column]) -> None:
+    """Every exclusion fits the columns as they are now. Raises ExclusionUnfit."""
+    types = {column.name: column.type for column in columns}
+    for exclusion in excluded:
+        try:
+            read_where(exclusion.where).check(types)
+        except BadCondition as error:
+            raise ExclusionUnfit(exclusion, error) from error
+
+
 def _count(context: Context, rows: RowsRead | None, counts: Counts, snapshot: Snapshot) -> Rows:
     reader = SnapshotReader(snapshot, context.pipeline, context.run.as_of, context.fetch)
     standing = reader.count("window", labelled=False)
@@ -220,10 +251,11 @@ def _count(context: Context, rows: RowsRead | None, counts: Counts, snapshot: Sn
     )
 
 
-def _summary(rows: Rows, skipped: bool) -> str:
+def _summary(rows: Rows, excluded: int, skipped: bool) -> str:
     bad = f" ({rows.quarantined:,} quarantined)" if rows.quarantined else ""
+    without = f" without {excluded} exclusion{'s' if excluded > 1 else ''}" if excluded else ""
     tail = ", too few to go on" if skipped else ""
-    return f"{rows.new:,} new rows{bad}, {rows.snapshot:,} in the window{tail}"
+    return f"{rows.new:,} new rows{bad}, {rows.snapshot:,} in the window{without}{tail}"
 
 
 STEP: Final = Step(name="extract", run=extract, kind=ExtractManifest, settle=settle)

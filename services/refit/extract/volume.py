@@ -10,6 +10,7 @@ from refit.core.config import Pipeline
 from refit.core.context import Context, read_manifest
 from refit.core.domain import ExtractManifest, Snapshot, VerdictRef
 from refit.core.errors import DataError
+from refit.core.exclusions import are_equal
 from refit.core.refs import read_ref
 from refit.extract.plan import Plan
 
@@ -36,7 +37,8 @@ def since_verdict(context: Context, snapshot: Snapshot) -> tuple[int, bool]:
     judged = read_manifest(context.store, verdict.snapshot_run_id, "extract", ExtractManifest)
     known = {batch.run_id for batch in judged.snapshot.batches} if judged and judged.snapshot else set()
     new = sum(batch.new for batch in snapshot.batches if batch.run_id not in known)
-    unchanged = context.run.file.sha256 == verdict.file_sha256
+    excluded = judged.snapshot.exclusions if judged and judged.snapshot else ()
+    unchanged = context.run.file.sha256 == verdict.file_sha256 and are_equal(snapshot.exclusions, excluded)
     unchanged = unchanged and environment.digest(context.run.environment) == verdict.environment_digest
     return new, unchanged and new < context.pipeline.source.min_new_rows
 

@@ -1,10 +1,9 @@
 """From a pipeline file to one scikit-learn Pipeline that takes raw rows, and its fit."""
 
 import difflib
-import importlib
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -17,10 +16,11 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from refit.core.config import Model, Pipeline
+from refit.core.config_sections import OwnTransformer
 from refit.core.domain import Column
 from refit.core.errors import ConfigError, DataError
 from refit.core.logs import foreign
-from refit.ml import features
+from refit.ml import features, own
 from refit.ml.frame import Array
 
 MODEL_STEP: Final = "model"
@@ -48,6 +48,7 @@ def make(model: Model, task: str) -> Any:
 
     Raises:
         UnknownEstimator: no such module or class, or it is none for the task.
+        OwnCodeFails: a function of the user's own, or the module, raises.
         BadParameter: params, or class_weight, do not suit it.
     """
     kind = resolve(model.estimator)
@@ -55,31 +56,35 @@ def make(model: Model, task: str) -> Any:
     if model.class_weight is not None and "class_weight" in _accepted(kind):
         params["class_weight"] = model.class_weight
     try:
-        estimator = kind(**params)
+        if own.is_function(model.estimator):
+            estimator = own.call("model.estimator", model.estimator, kind, **params)
+        else:
+            estimator = kind(**params)
     except (TypeError, ValueError) as error:
         raise BadParameter(_wrong_params(model, kind, error)) from error
+    _check_is_estimator(estimator, model)
+    if model.class_weight is not None and "class_weight" in estimator.get_params(deep=False):
+        estimator.set_params(class_weight=model.class_weight)
     _check_task(estimator, model, task)
     _seed(estimator, model.seed)
     _check_params(estimator, model)
     return estimator
 
 
-def resolve(name: str) -> type:
-    """The class of that dotted name.
+def resolve(name: str) -> Callable[..., Any]:
+    """The class of that dotted name, or the function of package.module:function.
 
     Raises:
-        UnknownEstimator: the module or the class is not there, or it is no estimator.
+        UnknownEstimator: the module, class or function is not there, or the class is no estimator.
+        OwnCodeFails: the module fails on import.
     """
     module_name, _, class_name = name.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UnknownEstimator(
-            f"model.estimator: there is no module {error.name} here",
-            next="correct the name, or install the package in the image that trains and evaluates",
-        ) from error
-    except ImportError as error:
-        raise UnknownEstimator(f"model.estimator: {module_name} cannot be imported: {error}") from error
+        if own.is_function(name):
+            return own.find("model.estimator", name)
+        module = own.import_own("model.estimator", module_name)
+    except own.NoFunction as error:
+        raise UnknownEstimator(error.message, next=error.next) from error
     found = getattr(module, class_name, None)
     if found is None:
         close = difflib.get_close_matches(class_name, dir(module), n=1)
@@ -102,20 +107,32 @@ def build(pipeline: Pipeline, columns: Sequence[Column]) -> Steps:
     """
     chosen = features.plan(pipeline, columns)
     estimator = make(pipeline.model, pipeline.task)
-    sparse, takes_nan = _takes(estimator)
-    prepared = features.transformer(chosen, sparse=sparse, takes_nan=takes_nan)
+    if isinstance(pipeline.features, OwnTransformer):
+        prepared = own.transformer(pipeline.features.transformer)
+        if hasattr(prepared, "get_params"):
+            _seed(prepared, pipeline.model.seed)
+    else:
+        sparse, takes_nan = _takes(estimator)
+        prepared = features.transformer(chosen, sparse=sparse, takes_nan=takes_nan)
     return Steps([(FEATURES_STEP, prepared), (MODEL_STEP, estimator)])
 
 
-def fit(steps: Steps, X: pd.DataFrame, y: Array, model: Model) -> tuple[str, ...]:
+def fit(
+    steps: Steps, X: pd.DataFrame, y: Array, model: Model, packages: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """The steps are fitted in place; returns what the libraries warned of, each sentence once.
+
+    Args:
+        packages: Those of the user's own code in the steps.
 
     Raises:
         BadParameter: the estimator refuses a parameter, or knows no way to weigh classes.
         UnfitRows: the estimator refuses the rows; in its own words.
+        OwnCodeFails: code of the user's own raises what says nothing about rows or params.
     """
     weights = _sample_weights(steps[-1], y, model)
-    with warnings.catch_warnings(record=True) as caught, _mapped(model, steps[-1], y):
+    whose = own.OwnCode("the file's own code", packages)
+    with warnings.catch_warnings(record=True) as caught, whose, _mapped(packages, steps[-1], y):
         warnings.simplefilter("always")
         steps.fit(X, y, **weights)
         steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here
@@ -124,15 +141,19 @@ def fit(steps: Steps, X: pd.DataFrame, y: Array, model: Model) -> tuple[str, ...
 
 
 @contextmanager
-def _mapped(model: Model, estimator: Any, y: Array) -> Iterator[None]:
-    unfitted, name = clone(estimator), model.estimator.rpartition(".")[2]
+def _mapped(packages: frozenset[str], estimator: Any, y: Array) -> Iterator[None]:
+    unfitted, name = clone(estimator), type(estimator).__name__
     try:
         yield
     except _FIT_ERRORS as error:
+        sentence, place = _first_line(error), own.place(error, packages)
+        name = f"{name} (at {place})" if place else name
         if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
-            told = foreign(error, _first_line(error))
-            raise BadParameter(f"model.params: {name} cannot be fitted with these: {told}") from error
-        sentence = _first_line(error)
+            told = foreign(error, sentence)
+            raise BadParameter(
+                f"model.params: {name} cannot be fitted with these: {told}",
+                next="it refuses plain numbers too: choose other params, or another estimator",
+            ) from error
         told = foreign(error, sentence)
         raise UnfitRows(f"{name} cannot be fitted on these rows: {told}", next=_advice(sentence)) from error
 
@@ -155,6 +176,10 @@ def _advice(sentence: str) -> str:
         return "fill gaps (features.numeric.impute), or choose an estimator that takes NaN"
     if "infinity" in sentence:
         return "leave such rows out in the query, or bound the column in the contract (columns.*.max)"
+    if "parse data was passed" in sentence:
+        return "let the transformer give dense arrays, like OneHotEncoder(sparse_output=False)"
+    if "Invalid classes inferred" in sentence:
+        return "xgboost takes the classes 0, 1, 2, … alone: number them in the query, or choose another estimator"
     if "could not convert string" in sentence:
         return "encode text columns: features.categorical with encode onehot or ordinal"
     return "look at the features, the params and the query"
@@ -165,18 +190,42 @@ def _first_line(error: object) -> str:
     return lines[0][:400] if lines else type(error).__name__
 
 
-def _accepted(kind: type) -> list[str]:
+def _accepted(kind: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(kind).parameters)
 
 
-def _wrong_params(model: Model, kind: type, error: Exception) -> str:
+def _name(kind: Callable[..., Any]) -> str:
+    return getattr(kind, "__name__", type(kind).__name__)
+
+
+def _wrong_params(model: Model, kind: Callable[..., Any], error: Exception) -> str:
     accepted = _accepted(kind)
-    unknown = [name for name in model.params if name not in accepted]
+    taken = any(found.kind is inspect.Parameter.VAR_KEYWORD for found in inspect.signature(kind).parameters.values())
+    unknown = [] if taken else [name for name in model.params if name not in accepted]
     if not unknown:
-        return f"model.params: {kind.__name__} cannot be made: {_first_line(error)}"
+        return f"model.params: {_name(kind)} cannot be made: {_first_line(error)}"
     close = difflib.get_close_matches(unknown[0], accepted, n=1)
-    meant = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(accepted)}"
-    return f"model.params: {kind.__name__} takes no {unknown[0]}{meant}"
+    meant = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(accepted) or 'no arguments'}"
+    return f"model.params: {_name(kind)} takes no {unknown[0]}{meant}"
+
+
+def _check_is_estimator(estimator: Any, model: Model) -> None:
+    """scikit-learn's interface, as far as refit itself needs it."""
+    what = f"{model.estimator} gives" if own.is_function(model.estimator) else f"{model.estimator} is"
+    lacking = [name for name in ("fit", "predict", "get_params", "set_params") if not hasattr(estimator, name)]
+    if inspect.isclass(estimator) or lacking:
+        why = f"the class {estimator.__name__}" if inspect.isclass(estimator) else f"a {type(estimator).__name__}"
+        raise UnknownEstimator(
+            f"model.estimator: {what} {why}, no estimator" + (f": it has no {lacking[0]}" if lacking else ""),
+            next="give an object of a class that derives from sklearn.base.BaseEstimator",
+        )
+    try:
+        clone(estimator)
+    except (RuntimeError, TypeError) as error:
+        raise UnknownEstimator(
+            f"model.estimator: {what} an estimator that scikit-learn cannot copy: {_first_line(error)}",
+            next="let __init__ keep each argument as it is, under the argument's own name",
+        ) from error
 
 
 def _check_task(estimator: Any, model: Model, task: str) -> None:

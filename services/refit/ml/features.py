@@ -12,6 +12,7 @@ Order in a numeric column: outliers are clipped, then gaps are filled, then the 
 | encode onehot | OneHotEncoder; NULL is a class of its own, an unknown class counts as infrequent |
 | encode ordinal | OrdinalEncoder; unknown is -1; NULL is NaN where the estimator takes it, else -2 |
 | passthrough, encode none | the column as it is |
+| {transformer: f} | what the user's own function returns (own.py); the plan says only which columns it gets |
 | auto | numbers: median, standard; text: onehot, min_frequency 20; bools: as they are; no sensitive column |
 """
 
@@ -79,8 +80,8 @@ class NoFeatures(DataError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no column is left to learn from: features: auto leaves out key, cursor, target and split.by, "
-            "sensitive columns, timestamps and dates",
+            "no column is left to learn from: key, cursor, target and split.by are left out, sensitive columns, "
+            "timestamps and dates",
             next="add columns of numbers, bools or text to the query",
         )
 
@@ -91,6 +92,7 @@ class Plan:
 
     Attributes:
         bools: Columns that auto takes as they are; a gap is filled only for an estimator that takes no NaN.
+        raw: Columns that a transformer of the user's own takes.
         warnings: What was left out, in words.
     """
 
@@ -98,6 +100,7 @@ class Plan:
     categorical: CategoricalFeatures | None = None
     passthrough: PassthroughFeatures | None = None
     bools: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -105,7 +108,7 @@ class Plan:
         """The raw columns that the model takes, in order, each once."""
         blocks = (self.numeric, self.categorical, self.passthrough)
         named = [name for block in blocks if block for name in block.columns]
-        return tuple(dict.fromkeys([*named, *self.bools]))
+        return tuple(dict.fromkeys([*named, *self.bools, *self.raw]))
 
 
 def plan(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
@@ -121,7 +124,7 @@ def plan(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
         case FeatureBlock() as block:
             return _block(block, columns, pipeline.sensitive)
         case OwnTransformer():
-            raise ConfigError("features: {transformer: …} is not built yet", next="name columns, or write auto")
+            return _raw(pipeline, columns)
         case other:
             assert_never(other)
 
@@ -148,6 +151,24 @@ def transformer(plan: Plan, *, sparse: bool, takes_nan: bool) -> ColumnTransform
 
 
 def _auto(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
+    named, warnings = _by_kind(pipeline, columns)
+    return Plan(
+        numeric=NumericFeatures(columns=tuple(named["number"])) if named["number"] else None,
+        categorical=CategoricalFeatures(columns=tuple(named["text"])) if named["text"] else None,
+        bools=tuple(named["bool"]),
+        warnings=warnings,
+    )
+
+
+def _raw(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
+    """All columns that auto would take, in the query's order."""
+    named, warnings = _by_kind(pipeline, columns)
+    taken = {*named["number"], *named["text"], *named["bool"]}
+    return Plan(raw=tuple(column.name for column in columns if column.name in taken), warnings=warnings)
+
+
+def _by_kind(pipeline: Pipeline, columns: Sequence[Column]) -> tuple[dict[Kind, list[str]], tuple[str, ...]]:
+    """The columns that are not key, cursor, target or split.by, by what they hold; a warning for each of no use."""
     by = pipeline.split.by or ()
     reserved = {*pipeline.source.key, pipeline.source.cursor, pipeline.target, *by, *pipeline.sensitive}
     free = [column for column in columns if column.name not in reserved]
@@ -157,14 +178,10 @@ def _auto(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
     if not (named["number"] or named["text"] or named["bool"]):
         raise NoFeatures
     left_out = [column for column in free if kind_of(column.type) in ("time", "other")]
-    return Plan(
-        numeric=NumericFeatures(columns=tuple(named["number"])) if named["number"] else None,
-        categorical=CategoricalFeatures(columns=tuple(named["text"])) if named["text"] else None,
-        bools=tuple(named["bool"]),
-        warnings=tuple(
-            f'features: auto leaves out "{column.name}", a {column.database_type}: derive a number in the query'
-            for column in left_out
-        ),
+    return named, tuple(
+        f'features: {pipeline.features.kind} leaves out "{column.name}", a {column.database_type}: '
+        "derive a number in the query"
+        for column in left_out
     )
 
 

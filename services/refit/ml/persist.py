@@ -74,8 +74,8 @@ class CannotSave(ConfigError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"the fitted model cannot be saved: {reason}",
-            next="use importable functions and classes, of scikit-learn or of the estimator's own package",
+            f"the model cannot be saved: {reason}",
+            next="use importable functions and classes, of scikit-learn or of the packages that the file names",
         )
 
 

@@ -13,32 +13,46 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
 from refit.core.config import Model, Pipeline, evaluation, parse_pipeline
+from refit.core.config_sections import OwnTransformer
+from refit.core.errors import ConfigError
 from refit.core.yaml_file import Path
-from refit.ml import scores
+from refit.ml import own, scores
 from refit.ml.estimator import BadParameter, UnknownEstimator, make, resolve
+from refit.ml.persist import CannotSave
 
 ROWS: Final = 40
+NOT_USABLE: Final = (UnknownEstimator, own.NoFunction, own.OwnCodeFails)
 Found = tuple[Path, str]
 
 
 def findings(pipeline: Pipeline) -> Iterator[Found]:
     """Every fault that only the installed packages can show, with its path in the file."""
+    yield from _transformer_findings(pipeline)
     try:
         kind = resolve(pipeline.model.estimator)
-    except UnknownEstimator as error:
+    except NOT_USABLE as error:
         yield ("model", "estimator"), _sentence(error)
         yield from _unknown_scores(pipeline)
         return
     unknown = list(_unknown_params(pipeline.model, kind))
     yield from unknown
     yield from _refused_params(pipeline, {path[-1] for path, _ in unknown})
+
+
+def _transformer_findings(pipeline: Pipeline) -> Iterator[Found]:
+    if not isinstance(pipeline.features, OwnTransformer):
+        return
+    try:
+        own.check_can_be_saved(own.transformer(pipeline.features.transformer), own.packages(pipeline))
+    except (*NOT_USABLE, own.NoTransformer, CannotSave) as error:
+        yield ("features", "transformer"), _sentence(error)
 
 
 def _unknown_scores(pipeline: Pipeline) -> Iterator[Found]:
@@ -49,7 +63,7 @@ def _unknown_scores(pipeline: Pipeline) -> Iterator[Found]:
             yield path, error.message
 
 
-def _unknown_params(model: Model, kind: type) -> Iterator[Found]:
+def _unknown_params(model: Model, kind: Callable[..., Any]) -> Iterator[Found]:
     parameters = inspect.signature(kind).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
@@ -59,6 +73,8 @@ def _unknown_params(model: Model, kind: type) -> Iterator[Found]:
                 make(model.model_copy(update={"params": {name: None}, "class_weight": None}), "")
             except BadParameter as error:
                 yield ("model", "params", name), _sentence(error)
+            except NOT_USABLE:
+                return  # a function that fails does so with any params, and is told with its own
 
 
 def _refused_params(pipeline: Pipeline, left_out: set[Any]) -> Iterator[Found]:
@@ -68,7 +84,7 @@ def _refused_params(pipeline: Pipeline, left_out: set[Any]) -> Iterator[Found]:
         model = pipeline.model.model_copy(update={"params": params})
         try:
             estimator = make(model, pipeline.task)
-        except UnknownEstimator as error:
+        except NOT_USABLE as error:
             yield ("model", "estimator"), _sentence(error)
             return
         except BadParameter as error:
@@ -88,6 +104,11 @@ def _estimator_findings(pipeline: Pipeline, estimator: Any) -> Iterator[Found]:
     weighs = "class_weight" in estimator.get_params(deep=False) or has_fit_parameter(estimator, "sample_weight")
     if pipeline.model.class_weight is not None and not weighs:
         yield ("model", "class_weight"), f"{type(estimator).__name__} has no way to weigh rows; leave it out"
+    if packages := own.packages(pipeline):
+        try:
+            own.check_can_be_saved(estimator, packages)
+        except CannotSave as error:
+            yield ("model", "estimator"), _sentence(error)
     yield from _unusable_scores(pipeline, estimator)
 
 
@@ -158,9 +179,9 @@ def _named_scores(pipeline: Pipeline, *, probabilities: bool) -> Iterator[tuple[
     return ((path, name) for name, path in places.items())
 
 
-def _sentence(error: UnknownEstimator | BadParameter) -> str:
+def _sentence(error: ConfigError) -> str:
     """The message less the key, which the fault's path says."""
-    words = re.sub(r"^model\.(estimator|params|class_weight): ", "", error.message)
+    words = re.sub(r"^(model\.(estimator|params|class_weight)|features\.transformer): ", "", error.message)
     return f"{words}; {error.next}" if error.next else words
 
 

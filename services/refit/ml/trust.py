@@ -2,11 +2,12 @@
 
 skops builds nothing but types that it trusts or is told to trust. Its own list has scikit-learn's estimators, numpy's
 arrays and ufuncs, and plain containers. BUILT_IN adds what fitted estimators hold beside, found by saving every
-estimator of scikit-learn that saves (tests/unit/ml/test_persist.py does it again): each is a record of numbers or a
-pure function. Trees are among them although skops leaves them out, because refit checks their indices (trees.py).
+estimator of scikit-learn that saves (tests/unit/ml/test_persist.py does it again), and what selects columns in
+transformers: each is a record of numbers or a pure function. Trees are among them although skops leaves them out,
+because refit checks their indices (trees.py).
 
-A type of another package is built only if the train manifest names it, and train names only types of the package
-that the pipeline's file names as its estimator. No manifest can widen trust to the standard library or to the
+A type of another package is built only if the train manifest names it and the pipeline's file names its package, as
+estimator or transformer. No manifest can widen trust to the standard library or to the
 libraries of CLOSED: what the built-in lists leave out of these stays out.
 """
 
@@ -74,16 +75,42 @@ _SCORED_BY: Final = (
     "_scorer._Scorer",
 )
 
+_SELECTED_BY: Final = (
+    "_mutual_info.mutual_info_classif",
+    "_mutual_info.mutual_info_regression",
+    "_univariate_selection.chi2",
+    "_univariate_selection.f_classif",
+    "_univariate_selection.f_regression",
+    "_univariate_selection.r_regression",
+)
+
+# Boosted trees of two other libraries, which are extras. Their own loaders read what a Booster holds, as text or bytes.
+_BOOSTED: Final = (
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
+    "xgboost.sklearn.XGBRegressor",
+)
+
 BUILT_IN: Final = frozenset(
     (
+        "builtins.object",  # as a dtype to select columns by
+        "collections.OrderedDict",
         "functools.partial",
         "numpy.dtype",
+        "numpy.number",
         "refit.ml.outliers.ThreeSigmaClipper",
         "sklearn._loss.loss.HalfTweedieLoss",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.calibration._TemperatureScaling",
+        "sklearn.compose._column_transformer.make_column_selector",
+        *(f"sklearn.feature_selection.{name}" for name in _SELECTED_BY),
         "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
         *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
         *(f"sklearn.metrics._dist_metrics.{name}Distance64" for name in _DISTANCES),
@@ -99,6 +126,7 @@ BUILT_IN: Final = frozenset(
         "sklearn.utils._metadata_requests.MethodMetadataRequest",
         "sklearn.utils.validation.check_array",
         *TREES,
+        *_BOOSTED,
     )
 )
 
@@ -108,8 +136,8 @@ CLOSED: Final = frozenset({"joblib", "numpy", "pandas", "pyarrow", "refit", "sci
 
 
 def package_of(name: str) -> str:
-    """The top package of a dotted name."""
-    return name.partition(".")[0]
+    """The top package of a dotted name, or of package.module:function."""
+    return name.partition(":")[0].partition(".")[0]
 
 
 def allowed(trusted: Iterable[str]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from refit.core.step import read_run
 from refit.core.store import ObjectStore, default_url, open_store
 from refit.ml import persist
 from refit.ml.frame import Kind, kind_of
+from refit.ml.own import named
 from refit.ml.raw import RawRows
 
 
@@ -96,7 +97,7 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
     if missing := set(train.columns) - {column.name for column in columns}:
         raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")
     body = artifacts.read(store, chosen.model)
-    return Model(name, chosen, pipeline, train, columns, body, persist.load(body, train.trusted))
+    return Model(name, chosen, pipeline, train, columns, body, persist.load(body, named(pipeline, train.trusted)))
 
 
 def _champion(store: ObjectStore, name: str) -> str:

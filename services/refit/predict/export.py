@@ -9,12 +9,14 @@ from typing import Any, Final
 from refit.core.disk import disk
 from refit.core.effects import effect
 from refit.core.errors import ConfigError
+from refit.ml.own import named
 from refit.ml.persist import types_held
 from refit.ml.trust import package_of
 from refit.predict.champion import Model
 
 FILES: Final = ("manifest.json", "model.skops", "predict.py", "requirements.txt")
 _PACKAGES: Final = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "joblib")
+_AT_NEED: Final = ("lightgbm", "xgboost-cpu", "xgboost", "refit")
 
 SCRIPT: Final = '''\
 """Predictions for a CSV file of rows: python predict.py ROWS.csv > PREDICTIONS.csv"""
@@ -67,11 +69,12 @@ def export_model(model: Model, folder: Path) -> tuple[Path, ...]:
 def contents(model: Model) -> dict[str, bytes]:
     """Name and bytes of each exported file."""
     manifest = describe(model)
+    own = [f"# {name}: the pipeline's own code; it must be on the Python path" for name in manifest["own_packages"]]
     return {
         "manifest.json": json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n",
         "model.skops": model.body,
         "predict.py": SCRIPT.encode(),
-        "requirements.txt": "".join(f"{line}\n" for line in manifest["requirements"]).encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in [*manifest["requirements"], *own]).encode(),
     }
 
 
@@ -108,12 +111,13 @@ def describe(model: Model) -> dict[str, Any]:
             "types": list(types),
         },
         "requirements": requirements(train.environment, types),
+        "own_packages": sorted({package_of(name) for name in named(model.pipeline, train.trusted)}),
     }
 
 
 def requirements(environment: dict[str, str], types: tuple[str, ...]) -> list[str]:
-    """The packages that load the model, as they were in training; refit only where the model has a step of it."""
+    """The packages that load the model, as they were in training; those of _AT_NEED only where it holds their types."""
+    held = {package_of(name) for name in types}
     packages: list[str] = [name for name in _PACKAGES if name in environment]
-    if any(package_of(name) == "refit" for name in types):
-        packages.append("refit")
+    packages += [name for name in _AT_NEED if name.removesuffix("-cpu") in held]
     return [f"{name}=={environment[name]}" for name in packages if name in environment]

@@ -16,6 +16,7 @@ from refit.core.disk import disk
 from refit.core.effects import effect
 from refit.core.errors import ConfigError, DataError
 from refit.ml.frame import to_frame
+from refit.ml.own import OwnCode, OwnCodeFails, packages
 from refit.predict.champion import Model
 from refit.predict.rows import Source, format_of, type_named
 
@@ -99,11 +100,12 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
     """Predictions, shape (rows,), and probabilities, shape (rows, classes or 0); features are computed once."""
     features, final = model.estimator[:-1], model.estimator[-1]
     try:
-        X = features.transform(to_frame(batch, list(model.kinds)))
-        predicted = np.asarray(final.predict(X)).reshape(len(batch))
-        says = hasattr(final, "predict_proba")
-        return predicted, np.asarray(final.predict_proba(X)) if says else np.empty((len(batch), 0))
-    except (ValueError, TypeError, ArithmeticError) as error:
+        with OwnCode("the model's own code", packages(model.pipeline)):
+            X = features.transform(to_frame(batch, list(model.kinds)))
+            predicted = np.asarray(final.predict(X)).reshape(len(batch))
+            says = hasattr(final, "predict_proba")
+            return predicted, np.asarray(final.predict_proba(X)) if says else np.empty((len(batch), 0))
+    except (ValueError, TypeError, ArithmeticError, OwnCodeFails) as error:
         lines = str(error).strip().splitlines()
         raise UnscorableRows(
             f"version {model.version.version} cannot score rows {before + 1:,} to {before + len(batch):,}: "

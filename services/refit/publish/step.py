@@ -20,12 +20,14 @@ from refit.core.domain import (
     Move,
     OutcomeName,
     PublishManifest,
+    Snapshot,
     TrainManifest,
     VerdictRef,
     Version,
 )
 from refit.core.environment import digest
 from refit.core.errors import SupersededError
+from refit.core.exclusions import are_equal, standing
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.runs import read_outcome
 from refit.core.step import Step
@@ -43,18 +45,19 @@ def publish(context: Context) -> PublishManifest:
     """The verdict's consequence is drawn.
 
     Raises:
-        Superseded: the champion or the last verdict is not the one that evaluate read, a newer model is in
-            production, or this run was thought dead and settled.
+        Superseded: the champion, the last verdict or the exclusions are not those that the run read, a newer model
+            is in production, or this run was thought dead and settled.
     """
     extract = context.manifest_of("extract", ExtractManifest)
     train = context.manifest_of("train", TrainManifest)
     evaluate = context.manifest_of("evaluate", EvaluateManifest)
     _create_version(context, extract, train, evaluate)
+    assert extract.snapshot is not None
     current = registry.read_champion(context.store)
     before = current[0] if current else None
     moved = registry.move_of(context.store, context.run.run_id)
     if moved is None:
-        _refuse_if_superseded(context, evaluate, before)
+        _refuse_if_superseded(context, extract.snapshot, evaluate, before)
     outcome = _outcome(context, evaluate, before) if moved is None else "promoted"
     if moved is None and outcome == "promoted":
         moved = _promote(context, evaluate, current)
@@ -88,7 +91,9 @@ def _confirms(evaluate: EvaluateManifest, outcome: OutcomeName) -> bool:
     return outcome == "rejected" and evaluate.look is not None
 
 
-def _refuse_if_superseded(context: Context, evaluate: EvaluateManifest, champion: Move | None) -> None:
+def _refuse_if_superseded(
+    context: Context, snapshot: Snapshot, evaluate: EvaluateManifest, champion: Move | None
+) -> None:
     if (champion.generation if champion else 0) != evaluate.champion_generation:
         raise Superseded("the champion was moved")
     if champion and champion.as_of > context.run.as_of:
@@ -96,6 +101,8 @@ def _refuse_if_superseded(context: Context, evaluate: EvaluateManifest, champion
     verdict = read_ref(context.store, "verdict", VerdictRef)
     if verdict and verdict[0].run_id != context.run.run_id and verdict[0].generation != evaluate.verdict_generation:
         raise Superseded("another run reached a verdict")
+    if not are_equal(standing(context.store), snapshot.exclusions):
+        raise Superseded("rows were excluded, or taken back,")
     if read_outcome(context.store, context.run.run_id) is not None:
         raise Superseded("this run was thought dead and settled")
 

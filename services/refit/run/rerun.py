@@ -26,6 +26,7 @@ from refit.core.domain import (
     Version,
 )
 from refit.core.errors import ArtifactError, ConfigError
+from refit.core.exclusions import are_equal, standing
 from refit.core.refs import read_ref
 from refit.core.reuse import first_changed
 from refit.core.runs import MANIFESTS, newest_first, settle
@@ -203,6 +204,9 @@ def _outdated(store: ObjectStore, manifest: Manifest) -> str:
     """Why the step has to be done again although its manifest stands; empty where it has not."""
     if isinstance(manifest, ExtractManifest) and manifest.snapshot is None:
         return "the run was skipped and has no snapshot"
+    if isinstance(manifest, ExtractManifest) and manifest.snapshot is not None:
+        equal = are_equal(standing(store), manifest.snapshot.exclusions)
+        return "" if equal else "rows were excluded, or taken back, since"
     if isinstance(manifest, EvaluateManifest):
         champion, verdict = read_ref(store, "champion", Move), read_ref(store, "verdict", VerdictRef)
         now = (champion[0].generation if champion else 0, verdict[0].generation if verdict else 0)

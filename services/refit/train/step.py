@@ -10,9 +10,8 @@ from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.ml import estimator, features
-from refit.ml.persist import CannotSave, dump, load, types_beyond
-from refit.ml.trust import CLOSED, package_of
+from refit.ml import estimator, features, own
+from refit.ml.persist import CannotSave, dump, load
 from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
 
 PROOF_ROWS: Final = 200
@@ -23,7 +22,7 @@ def train(context: Context) -> TrainManifest:
 
     Raises:
         NoTrainingRows, BadTarget, UnfitRows, FeatureGone and their kin: the rows do not allow it (DataError).
-        UnknownEstimator, BadParameter, CannotSave: the file does not allow it (ConfigError).
+        UnknownEstimator, BadParameter, CannotSave and those of own code: the file does not allow it (ConfigError).
         ArtifactError: a part of the snapshot is gone or altered.
     """
     pipeline, extract = context.pipeline, context.manifest_of("extract", ExtractManifest)
@@ -32,13 +31,16 @@ def train(context: Context) -> TrainManifest:
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
     chosen = features.plan(pipeline, extract.snapshot.columns)
     steps = estimator.build(pipeline, extract.snapshot.columns)
+    packages = own.packages(pipeline)
+    if packages:
+        own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
     rows = without_outliers(pipeline, read(reader, chosen.columns))
     check_classes(rows.y, pipeline.task, pipeline.target)
     of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
     context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
-    warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model)
+    warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model, packages)
     body = dump(steps)
-    trusted = trusted_types(body, pipeline.model.estimator)
+    trusted = own.trusted_types(body, packages)
     prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
     return context.manifest(
         TrainManifest,
@@ -57,19 +59,6 @@ def train(context: Context) -> TrainManifest:
         trusted=trusted,
         warnings=(*chosen.warnings, *uneven_shares(reader), *empty_columns(rows.X), *rows.notes, *warnings),
     )
-
-
-def trusted_types(body: bytes, estimator_name: str) -> tuple[str, ...]:
-    """Types beyond the built-in list that the loader has to build, all of the estimator's own package.
-
-    Raises:
-        CannotSave: the model holds types of other packages.
-    """
-    beyond, own = types_beyond(body), package_of(estimator_name)
-    foreign = [name for name in beyond if package_of(name) in CLOSED or package_of(name) != own]
-    if foreign:
-        raise CannotSave(f"it holds {', '.join(foreign[:5])}, which the loader does not build")
-    return beyond
 
 
 def prove(body: bytes, trusted: Sequence[str], steps: Any, X: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from refit.core.store import NotFound, ObjectStore, open_store
 from refit.ml.frame import ColumnsMissing, to_frame
 from refit.ml.persist import ForbiddenType, load
 from refit.predict.champion import NothingPromoted, open_model
+from refit.predict.export import contents
 from tests.fixtures.records import file
 from tests.fixtures.trained import extracted, loans
 
@@ -154,3 +155,6 @@ def test_a_model_of_an_own_package_needs_the_manifests_trust(
     assert type(model.estimator[-1]).__name__ == "Learner"
     with pytest.raises(ForbiddenType, match="ownlearner"):
         load(model.body)
+    exported = contents(model)
+    assert json.loads(exported["manifest.json"])["own_packages"] == ["ownlearner"]
+    assert b"# ownlearner: the pipeline's own code" in exported["requirements.txt"]

@@ -129,17 +129,24 @@ def test_a_doubtful_file_is_good_with_a_warning(file: Path) -> None:
     assert len(told["warnings"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise RuntimeError('no licence')", "importing broken fails at broken.py line 1: RuntimeError: no licence"),
+        ("raise SystemExit('no licence')", "cannot be tried here: no licence\n"),
+        ("import os; os._exit(7)", "cannot be tried here: its process ended with 7\n"),
+    ],
+    ids=["raises", "exits", "dies"],
+)
 def test_a_package_that_breaks_on_import_is_a_fault_of_the_estimator(
-    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, words: str
 ) -> None:
-    Path("broken.py").write_text("raise RuntimeError('no licence')\n")
+    Path("broken.py").write_text(code + "\n")
     monkeypatch.setenv("PYTHONPATH", ":".join([str(tmp_path), *sys.path]))
     file.write_text(LEAST.replace("sklearn.linear_model.LogisticRegression", "broken.Model"))
     result = call("check", str(file))
     assert result.exit_code == 64
-    assert result.stderr.startswith(
-        "refit.yaml:6:20: model.estimator: cannot be tried here: RuntimeError: no licence\n"
-    )
+    assert result.stderr.startswith(f"refit.yaml:6:20: model.estimator: {words}")
 
 
 def test_the_schema_is_printed_as_json() -> None:

@@ -195,13 +195,8 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "features.transformer": "my.module:function",
-    "model.estimator": "my.module:function",
     "model.search": {"n_iter": 20, "cv": 5},
     "model.incremental": True,
-    "evaluate.slices": ["carrier"],
-    "evaluate.min_slice_rows": 100,
-    "evaluate.max_slice_loss": 0.1,
     "publish.fit_on": "all",
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
@@ -223,8 +218,6 @@ DEFAULTS: dict[str, Any] = {
     "features": "auto",
     "model.search": None,
     "model.incremental": False,
-    "evaluate.min_slice_rows": 500,
-    "evaluate.max_slice_loss": 0.0,
     "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},

@@ -55,7 +55,8 @@ def test_every_fault_is_reported_at_once_in_the_order_of_the_file() -> None:
         "19:15: split.kind: must be time or hash, not 'tim'; did you mean time?",
         "19:29: split.holdout: must be a fraction between 0 and 1, like 0.2, or a duration, like 14d",
         "20:76: features.categorical.encode: must be onehot, ordinal or none, not 'one-hot'; did you mean onehot?",
-        "21:20: model.estimator: must be a class by its full name, like sklearn.linear_model.LogisticRegression",
+        "21:20: model.estimator: must be a class by its full name, like sklearn.linear_model.LogisticRegression, "
+        "or a function of your own, like package.module:function",
         "21:47: model.params: has no value; write one or leave the key out",
         "22:19: evaluate.gate[0]: needs exactly one of min, max, min_gain and max_loss",
         "22:47: evaluate.gate[1].score: is missing",

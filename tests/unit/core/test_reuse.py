@@ -35,7 +35,7 @@ OF_STEPS: dict[StepName, tuple[str, ...]] = {
 }
 PROPERTIES = {"sensitive": "columns"}
 """What the pipeline's own properties are made of."""
-ONLY_LOOKED_FOR = {"split", "features"}
+ONLY_LOOKED_FOR = {"split", "features", "evaluate"}
 """extract looks whether the columns that these name are there; what it leaves does not depend on them."""
 
 

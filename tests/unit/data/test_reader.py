@@ -10,6 +10,7 @@ import pytest
 
 from refit.core.domain import Artifact
 from refit.data import parts
+from refit.data.clean import trained_on
 from refit.data.reader import NoSuchColumn
 from refit.data.standing import INSTANT
 from tests.fixtures.shelf import SCHEMA, Shelf, at, first_part, pipeline, values
@@ -138,6 +139,46 @@ def test_row_groups_outside_the_span_are_passed_over(tmp_path: Path, monkeypatch
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", spy)
     assert values(made.reader(at(50), pipeline()), "window", after=at(15), until=at(29)) == list(range(16, 30))
     assert read == [[2], [3], [4]]
+
+
+EXCLUSIONS = ["value in (3, 15)", "at between '2020-01-01T06:00' and '2020-01-01T08:00'", "y is null and value > 17"]
+
+
+@pytest.mark.parametrize("split", [{"holdout": "6h"}, {"kind": "hash", "holdout": 0.3}], ids=["time", "hash"])
+def test_excluded_rows_are_on_no_side_and_in_no_count(shelf: Shelf, split: dict[str, Any]) -> None:
+    whole, gone = shelf.reader(at(19), pipeline(split=split)), {3, 15, 6, 7, 8}
+    before = {side: values(whole, side) for side in ("window", "train", "holdout")}
+    shelf.exclusions = EXCLUSIONS
+    reader = shelf.reader(at(19), pipeline(split=split))
+    for side, found in before.items():
+        assert values(reader, side) == [value for value in found if value not in gone]
+    assert reader.count("window", labelled=False) == 15
+    assert reader.count("window") == len([n for n in range(20) if n % 4 and n not in gone])
+    (trained,) = trained_on(reader, ["id"])
+    assert len(trained) == len([n for n in before["train"] if n % 4 and n not in gone])
+
+
+def test_an_excluded_row_does_not_bring_back_the_one_that_it_replaced(tmp_path: Path) -> None:
+    made = Shelf(tmp_path)
+    made.add([(1, at(1), True, 0), (2, at(1), True, 1)])
+    made.add([(1, at(5), True, 2)])
+    made.exclusions = ["at = '2020-01-01T05:00'"]
+    assert values(made.reader(at(9), pipeline()), "window") == [1]
+    assert made.reader(at(9), pipeline()).count("window") == 1
+
+
+def test_parts_that_an_exclusion_cannot_touch_are_counted_without_reading(shelf: Shelf) -> None:
+    fetched: list[str] = []
+    shelf.exclusions = ["at >= '2020-01-01T12:00' and value = 14"]
+    reader = shelf.reader(at(19), pipeline())
+
+    def fetch(artifact: Artifact) -> Path:
+        fetched.append(artifact.key)
+        return shelf.fetch(artifact)
+
+    object.__setattr__(reader, "fetch", fetch)
+    assert reader.count("window", labelled=False) == 19
+    assert fetched == ["run1-part-00000.parquet"]
 
 
 def test_unknown_column_is_named_with_what_there_is(shelf: Shelf) -> None:

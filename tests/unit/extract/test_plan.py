@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refit.core.config import source_digest
-from refit.core.domain import Batch, Column, RunRecord, Snapshot
+from refit.core.domain import Batch, Column, Decision, RunRecord, Snapshot, Stretch
 from refit.extract.plan import Plan, plan
 from refit.extract.query import Bounds
 from tests.fixtures.records import run_record
@@ -110,6 +110,38 @@ def test_what_asks_for_a_fresh_start(before: dict[str, Any], options: dict[str, 
 )
 def test_what_does_not(before: dict[str, Any], options: dict[str, Any]) -> None:
     assert not made(snapshot(**before), **options).fresh
+
+
+def release(run_id: str, *hours: tuple[float, float]) -> Decision:
+    given = tuple(Stretch(start=at(start), end=at(end)) for start, end in hours)
+    return Decision(run_id=run_id, action="release", rows=1, at=at(9), who="a person", why="mended", stretches=given)
+
+
+def planned(before: Snapshot | None, *released: Decision, hours: float = 20, **file: Any) -> Plan:
+    return plan(pipeline(**file), run(hours), before, COLUMNS, released)
+
+
+def test_released_rows_are_read_again_within_the_window_and_once() -> None:
+    asked = release("r0", (1, 3), (6, 7), (19, 30))
+    found = planned(snapshot(), asked, window={"kind": "rolling", "length": "18h"}, source=SOURCE | {"lag": "1h"})
+    assert found.bounds is not None
+    just_after = at(2) + timedelta(microseconds=1)
+    assert found.bounds.again == (
+        Stretch(start=just_after, end=at(3)),
+        Stretch(start=at(6), end=at(7)),
+        Stretch(start=at(19), end=at(19)),
+    )
+    assert found.released == ("r0",)
+    done = BATCH.model_copy(update={"released": ("r0",)})
+    after = planned(snapshot(batches=(done,)), asked, release("r1", (4, 4)))
+    assert after.bounds == Bounds(at(9), at(20), again=(Stretch(start=at(4), end=at(4)),))
+    assert after.released == ("r1",)
+
+
+def test_a_fresh_start_reads_released_rows_with_all_others() -> None:
+    found = planned(None, release("r0", (1, 3)))
+    assert found.bounds == Bounds(None, at(20), without_cursor=True)
+    assert found.released == ("r0",)
 
 
 def test_changes_of_columns_are_named() -> None:

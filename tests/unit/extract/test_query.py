@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from refit.core.domain import Stretch
 from refit.extract.query import Bounds, CursorType, copying, describing, fault, identifier, literal, reading
 
 NOON = datetime(2013, 1, 31, 12, 30, 0, 5, UTC)
@@ -61,6 +62,15 @@ def test_reading_without_guards_names_no_fault() -> None:
 def test_a_fresh_start_also_reads_rows_without_cursor() -> None:
     sql = reading("SELECT 1", [("id", "none")], ("day", "date"), Bounds(NOON, NOON, without_cursor=True), 1)
     assert 'WHERE ("day" > DATE \'2013-01-31\' AND "day" <= DATE \'2013-01-31\') OR "day" IS NULL\n' in sql
+
+
+def test_released_rows_are_read_where_their_cursor_was() -> None:
+    again = (Stretch(start=NOON, end=NOON), Stretch(start=NOON - timedelta(days=2), end=NOON - timedelta(days=1)))
+    sql = reading("SELECT 1", [("id", "none")], ("day", "date"), Bounds(NOON, NOON, again=again), 1)
+    assert sql.splitlines()[-4:-2] == [
+        "  OR \"day\" BETWEEN DATE '2013-01-31' AND DATE '2013-01-31'",
+        "  OR \"day\" BETWEEN DATE '2013-01-29' AND DATE '2013-01-30'",
+    ]
 
 
 def test_copying_is_csv() -> None:

@@ -46,7 +46,7 @@ def model(estimator: str = LOGISTIC, task: str = "binary", **keys: Any) -> Any:
     [
         ("sklearn.linear_model.LogisticRegresion", "did you mean sklearn.linear_model.LogisticRegression"),
         ("sklearn.linear_modle.LogisticRegression", "there is no module sklearn.linear_modle here"),
-        ("lightgbm.LGBMClassifier", "there is no module lightgbm here"),
+        ("catboost.CatBoostClassifier", "there is no module catboost here"),
         ("sklearn.metrics.accuracy_score", "is no estimator"),
         ("sklearn.preprocessing.StandardScaler", "is no estimator"),
         ("os.path.join", "is no estimator"),

@@ -76,7 +76,10 @@ def _one_thread(items: Iterator[Any]) -> Iterator[Any]:
 def test_every_type_of_the_built_in_list_exists() -> None:
     for name in BUILT_IN:
         module, _, attribute = name.rpartition(".")
-        assert hasattr(import_module(module), attribute), name
+        try:
+            assert hasattr(import_module(module), attribute), name
+        except OSError:  # its shared library needs libgomp, which not every machine has
+            assert module.startswith("lightgbm.")
 
 
 def test_our_own_transformer_is_saved_and_loaded() -> None:
@@ -138,7 +141,7 @@ def test_a_lambda_is_refused_with_a_sentence() -> None:
 def test_what_skops_cannot_save_is_refused_with_a_sentence() -> None:
     model = DummyClassifier().fit(zoo.X, zoo.LABELS)
     model.generator_ = (number for number in range(3))
-    with pytest.raises(CannotSave, match="the fitted model cannot be saved"):
+    with pytest.raises(CannotSave, match="the model cannot be saved"):
         dump(model)
 
 

@@ -2,11 +2,13 @@
 
 from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
@@ -15,7 +17,10 @@ __all__ = [
     "Batch",
     "Check",
     "Column",
+    "Decision",
     "EvaluateManifest",
+    "Exclusion",
+    "ExclusionsRef",
     "ExtractManifest",
     "Failure",
     "Hold",
@@ -32,18 +37,22 @@ __all__ = [
     "OwnerRef",
     "Part",
     "PublishManifest",
+    "QuarantineRef",
     "Record",
     "Reference",
     "Result",
     "Rows",
     "RunRecord",
     "ShiftCheck",
+    "SliceCheck",
     "Snapshot",
     "SnapshotRef",
     "StepName",
     "StepSummary",
+    "Stretch",
     "Termination",
     "TrainManifest",
+    "Undone",
     "Value",
     "Verdict",
     "VerdictRef",

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, Value
+from refit.core.domain.exclusion import Exclusion
 
 
 class Rows(Value):
@@ -47,6 +48,8 @@ class Batch(Value):
     parts: tuple[Part, ...] = ()
     updates: Artifact | None = None
     quarantine: Artifact | None = None
+    released: tuple[str, ...] = ()
+    """Runs whose bad rows it read again, as a person asked for."""
 
 
 class Snapshot(Value):
@@ -61,3 +64,5 @@ class Snapshot(Value):
     window_start: Instant | None = None
     """Rows at or before this cursor were not read; None: all were."""
     columns: tuple[Column, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    """Those that stood when it was made: whoever reads it leaves their rows out."""

@@ -34,12 +34,31 @@ class Check(Value):
     hints: tuple[str, ...] = ()
 
 
+class SliceCheck(Value):
+    """The candidate beside the champion on the rows of one value of a column."""
+
+    column: str
+    value: str
+    score: str
+    rows: int
+    candidate: float | None = None
+    baseline: float | None = None
+    gain: float | None = None
+    p: float | None = None
+    """Chance of such a gain on a slice whose true loss is `evaluate.max_slice_loss`; None: the rows cannot tell."""
+    blocks: bool = False
+    """Proven worse, the number of slices taken into account."""
+    reason: str
+
+
 class Verdict(Value):
     """What the gate says of a candidate, with a reason in plain words."""
 
     result: Result
     reason: str
     checks: tuple[Check, ...] = ()
+    slices: tuple[SliceCheck, ...] = ()
+    """The worst first; empty without a champion or without `evaluate.slices`."""
     needs_approval: str | None = None
     """Why a person must decide (shifted labels, a champion that cannot be used); None in ordinary runs."""
 

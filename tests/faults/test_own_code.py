@@ -1,0 +1,132 @@
+"""Estimators and transformers of a user's own package: whole runs, and what they can do wrong."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import refit
+from refit.core.context import read_manifest
+from refit.core.domain import TrainManifest
+from refit.core.errors import ArtifactError
+from refit.ml.persist import BrokenModel
+from tests.faults.case import FIRST, SECOND, Case, edited
+from tests.fixtures import loans
+from tests.fixtures.calls import call
+from tests.fixtures.own_package import line_of, put_on_path, write_package
+
+CAREFUL = {"estimator": "acmebank.models:careful", "params": {"strength": 0.5}}
+FILE = edited(model=CAREFUL, features={"transformer": "acmebank.features:spread"})
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_package(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture
+def on_path(package: Path) -> dict[str, Any]:
+    return {"begin": partial(put_on_path, str(package))}
+
+
+def test_own_code_trains_judges_and_replaces_a_champion(empty: Case, on_path: dict[str, Any]) -> None:
+    first = empty.good(days=FIRST, file=FILE, **on_path)
+    second = empty.good(file=FILE, **on_path)
+    assert second.previous_champion == first.version
+    assert second.run_id is not None
+    manifest = read_manifest(empty.store, second.run_id, "train", TrainManifest)
+    assert manifest is not None
+    assert manifest.columns == ("income", "amount", "region")
+    assert set(manifest.trusted) == {
+        "acmebank.features.Spread",
+        "acmebank.models.Careful",
+        "acmebank.models.Shares",
+    }
+    assert manifest.estimator == "acmebank.models:careful"
+
+
+def test_the_champion_predicts_where_its_package_is_and_says_so_where_it_is_not(
+    empty: Case, on_path: dict[str, Any], package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty.good(days=FIRST, file=FILE, **on_path)
+    rows = empty.scratch / "rows.parquet"
+    pq.write_table(pa.table({"loan_id": [1], "income": [0.5], "amount": [1.5], "region": ["N"]}), rows)
+    words = ("predict", "loans", "--input", str(rows), "--output", str(rows.with_name("out.parquet")))
+    with pytest.raises(BrokenModel, match="it needs acmebank, which is not installed here"):
+        refit.load("loans", store=empty.url)
+    assert call(*words, "--store", empty.url).code == ArtifactError.exit_code
+    monkeypatch.syspath_prepend(str(package))
+    assert call(*words, "--store", empty.url).code == 0
+    assert pq.read_table(rows.with_name("out.parquet"))["probability_true"][0].as_py() > 0.5
+    model = refit.load("loans", store=empty.url)
+    assert model.predict(pd.DataFrame({"income": [3], "amount": [-3], "region": ["S"]})).tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "words"),
+    [
+        ({"estimator": "acmebank.models:trapped", "params": {}}, "config CannotSave", ["lambda"]),
+        (
+            {"estimator": "acmebank.models:raises", "params": {}},
+            "config OwnCodeFails",
+            ["NameError", line_of("undefined_name")],
+        ),
+        (CAREFUL | {"params": {"fails": "fit"}}, "config OwnCodeFails", ["KeyError", line_of("no such key")]),
+        (CAREFUL | {"params": {"fails": "saving"}}, "config CannotSave", ["lambda"]),
+        (
+            CAREFUL | {"params": {"fails": "rows"}},
+            "config BadParameter",
+            ["these rows are no good", line_of("these rows are no good")],
+        ),
+        ({"estimator": "acmebank.nowhere:model"}, "config UnknownEstimator", ["no module acmebank.nowhere"]),
+    ],
+    ids=["lambda", "function fails", "fit fails", "lambda after the fit", "refuses rows", "gone"],
+)
+def test_own_code_that_fails_is_told_by_class_and_place(
+    empty: Case, on_path: dict[str, Any], model: dict[str, Any], kind: str, words: list[str]
+) -> None:
+    empty.refused(64, kind, *words, days=FIRST, file=edited(FILE, model=model), **on_path)
+
+
+def test_a_lambda_is_refused_before_any_row_is_read(empty: Case, on_path: dict[str, Any]) -> None:
+    empty.sql("UPDATE loans SET defaulted = NULL")  # would be told first, were the rows read
+    file = edited(FILE, model={"estimator": "acmebank.models:trapped", "params": {}})
+    empty.refused(64, "config CannotSave", "lambda", days=FIRST, file=file, **on_path)
+
+
+def test_a_candidate_that_fails_on_held_out_rows_cannot_be_judged(empty: Case, on_path: dict[str, Any]) -> None:
+    file = edited(FILE, model=CAREFUL | {"params": {"fails": "later"}})
+    words = (f"fails at {line_of('no word for')}", "LookupError: no word for these rows")
+    empty.refused(64, "config OwnCodeFails", *words, days=FIRST, file=file, **on_path)
+
+
+def test_a_champion_that_fails_on_new_rows_makes_a_person_decide(empty: Case, on_path: dict[str, Any]) -> None:
+    spoiled = edited(FILE, model=CAREFUL | {"params": {"fails": "on sale"}})
+    empty.good(days=FIRST, file=spoiled, **on_path)
+    empty.sql(f"UPDATE loans SET region = 'sale' WHERE applied_at > '{loans.at(SECOND - 1)}'")
+    waiting = empty.awaits("OwnCodeFails", line_of("not on sale"), file=FILE, **on_path)
+    empty.promote(waiting.version)
+
+
+def test_a_champion_whose_package_is_gone_makes_a_person_decide(empty: Case, on_path: dict[str, Any]) -> None:
+    empty.good(days=FIRST, file=FILE, **on_path)
+    waiting = empty.awaits("it needs acmebank, which is not installed here", days=SECOND, file=loans.FILE)
+    empty.promote(waiting.version)
+
+
+def test_check_tries_own_code_in_a_process_that_has_it_on_its_path(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "refit.yaml").write_bytes(FILE)
+    missing = call("check", str(tmp_path / "refit.yaml"))
+    assert missing.code == 64
+    assert missing.err.count("there is no module acmebank here") == 2
+    monkeypatch.setenv("PYTHONPATH", str(package), prepend=":")
+    found = call("check", str(tmp_path / "refit.yaml"))
+    assert found.code == 0, found.err
+    assert "  features   acmebank.features:spread() of all columns but key, cursor and target" in found.out
+    assert "  model      acmebank.models:careful(strength=0.5)" in found.out
