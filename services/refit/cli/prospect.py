@@ -12,7 +12,7 @@ from refit.core.config import GateLine, Pipeline
 from refit.core.context import read_manifest
 from refit.core.domain import STEPS, EvaluateManifest, ExtractManifest, Line, Move, RunRecord, StepName
 from refit.core.registry import read_champion
-from refit.core.runs import newest_first, read_outcome
+from refit.core.runs import read_outcome, recorded_runs
 from refit.core.store import ObjectStore
 from refit.extract.forecast import Forecast
 
@@ -106,7 +106,7 @@ def read_prospect(store: ObjectStore, pipeline: Pipeline) -> Prospect:
 
 
 def _evidence(store: ObjectStore) -> Evidence | None:
-    for run in islice(newest_first(store), RECENT_RUNS):
+    for run in islice(recorded_runs(store), RECENT_RUNS):
         evaluate = read_manifest(store, run.run_id, "evaluate", EvaluateManifest)
         extract = read_manifest(store, run.run_id, "extract", ExtractManifest)
         if evaluate is None or extract is None or not extract.rows.snapshot or not evaluate.rows_clean:
@@ -121,7 +121,7 @@ def _evidence(store: ObjectStore) -> Evidence | None:
 
 
 def _costs(store: ObjectStore) -> tuple[dict[StepName, Cost], int]:
-    outcomes = (read_outcome(store, run.run_id) for run in islice(newest_first(store), RECENT_RUNS))
+    outcomes = (read_outcome(store, run.run_id) for run in islice(recorded_runs(store), RECENT_RUNS))
     whole = [one.steps for one in outcomes if one and one.steps.keys() == set(STEPS) and one.error is None]
     found: dict[StepName, Cost] = {}
     for step in STEPS:
