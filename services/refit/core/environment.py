@@ -8,7 +8,6 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, version
 
 from refit.core.about import __version__
@@ -19,7 +18,8 @@ MAIN_PACKAGES = (
 )  # fmt: skip
 
 
-def versions(names: Iterable[str] = MAIN_PACKAGES) -> dict[str, str]:
+@functools.cache
+def versions(names: tuple[str, ...] = MAIN_PACKAGES) -> dict[str, str]:
     """Versions of refit, Python and those of `names` that are installed."""
     found = {"refit": __version__, "python": platform.python_version(), "machine": platform.machine()}
     for name in names:
