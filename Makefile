@@ -12,7 +12,7 @@ TEST_SETTINGS := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_T
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lock bench clean
+.PHONY: help run test fuzz check lock bench clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the w
 
 test: $(VENV)/dev.stamp ## run all tests (ARGS="-k gate -n 0" for some)
 	@$(TEST_SETTINGS) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## try 10,000 generated files and 1,000 generated tables: half an hour
+	@$(TEST_SETTINGS) REFIT_FUZZ=1 $(BIN)/python -m pytest -n 2 tests/unit/core/test_config_properties.py tests/faults/test_tables.py $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/ruff check .

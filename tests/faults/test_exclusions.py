@@ -120,6 +120,16 @@ def test_a_run_under_way_is_superseded_and_the_next_one_goes_on(case: Case) -> N
     case.good("promoted")
 
 
+def test_a_rerun_of_a_run_from_before_an_exclusion_begins_with_extract(case: Case) -> None:
+    inject = partial(_exclude_meanwhile, case.url, case.scratch / "mark")
+    assert case.run(inject=inject).code == 79
+    done = case.again()
+    assert done.outcome is not None
+    assert done.outcome.outcome == "promoted", done
+    assert not any(step.reused_from for step in done.outcome.steps.values())
+    assert 1700 not in {loan for (loan,) in case.rows(done.outcome, "loan_id")}
+
+
 def test_an_exclusion_whose_column_is_gone_ends_runs_until_it_is_taken_back(case: Case) -> None:
     exclude(case, "region = 'N'")
     file = edited(source={"query": "SELECT loan_id, applied_at, income, amount, defaulted FROM loans"})

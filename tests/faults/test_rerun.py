@@ -20,7 +20,6 @@ from refit.core.domain import (
     StepName,
     TrainManifest,
 )
-from refit.core.exclusions import exclude
 from refit.core.refs import read_ref
 from refit.core.runs import doer, read_outcome
 from refit.core.step import read_run
@@ -260,15 +259,6 @@ def test_a_run_whose_coordinator_was_killed_is_settled_and_repeated(case: Case) 
     settled = read_outcome(case.store, dead)
     assert settled is not None
     assert (settled.outcome, settled.exit_code) == ("failed", 75)
-
-
-def test_rows_that_were_excluded_since_are_in_no_rerun(case: Case) -> None:
-    parent = failed_in(case, "publish")
-    exclude(case.store, "region = 'N'", who="a person", why="wrong", now=datetime.now(UTC))
-    outcome = ended(case, case.again().outcome, "promoted", parent)
-    assert reused(outcome) == []
-    assert any(text.startswith("extract and all after it are done again: rows were") for text in outcome.warnings)
-    assert not [row for row in case.rows(outcome, "region") if row == ("N",)]
 
 
 @pytest.mark.parametrize("after", ["promoted", "rolled back"])

@@ -31,19 +31,28 @@ def _window(pipeline: Pipeline) -> str:
 def _split(pipeline: Pipeline) -> str:
     split = pipeline.split
     if split.kind == "hash":
-        return f"{split.holdout:.4g} of the keys, the same in every run"
+        unit = f"the entities ({', '.join(split.by)})" if split.by else "the keys"
+        return f"{split.holdout:.4g} of {unit}, the same in every run"
+    known = f", less entities ({', '.join(split.by)}) that a model was trained on" if split.by else ""
     if isinstance(split.holdout, timedelta):
-        return f"the newest {duration_text(split.holdout)}"
-    return f"the newest {split.holdout:.4g} of the window"
+        return f"the newest {duration_text(split.holdout)}{known}"
+    return f"the newest {split.holdout:.4g} of the window{known}"
 
 
 def _features(pipeline: Pipeline) -> str:
     features = pipeline.features
     if features.kind == "transformer":
-        return f"{features.transformer}() of all columns but key, cursor and target"
+        return f"{features.transformer}() of {_all_columns(pipeline)}"
     if features.kind != "block":
-        return "by type, all columns but key, cursor and target"
+        return f"by type, {_all_columns(pipeline)}"
     return "; ".join(f"{name}: {', '.join(columns)}" for name, columns in features.blocks().items())
+
+
+def _all_columns(pipeline: Pipeline) -> str:
+    but = ["key", "cursor", "target"]
+    but += ["split.by"] if pipeline.split.by else []
+    but += ["sensitive ones"] if pipeline.sensitive else []
+    return f"all columns but {', '.join(but[:-1])} and {but[-1]}"
 
 
 def _model(pipeline: Pipeline) -> str:

@@ -14,7 +14,7 @@ FILES = click.Path(path_type=Path)
 @click.command(epilog=example("refit predict refit.yaml --input flights.csv --output predictions.parquet"))
 @click.argument("target", metavar="FILE")
 @click.option("--input", "source", required=True, type=FILES, metavar="PATH", help="Rows as Parquet or CSV.")
-@click.option("--output", required=True, type=FILES, metavar="PATH", help="Where to write Parquet.")
+@click.option("--output", required=True, type=FILES, metavar="PATH", help="Where to write Parquet or CSV.")
 @store_option
 @json_option
 def predict(target: str, source: Path, output: Path, store: str | None, as_json: bool) -> None:

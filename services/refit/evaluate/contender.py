@@ -100,7 +100,7 @@ class Contender:
     @property
     def own_code(self) -> OwnCode:
         """Within it, what code of the user's own raises is told as such."""
-        return OwnCode(f"the own code of {self.name}", self.packages)
+        return OwnCode(self.packages)
 
 
 def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:

@@ -131,8 +131,7 @@ def fit(
         OwnCodeFails: code of the user's own raises what says nothing about rows or params.
     """
     weights = _sample_weights(steps[-1], y, model)
-    whose = own.OwnCode("the file's own code", packages)
-    with warnings.catch_warnings(record=True) as caught, whose, _mapped(packages, steps[-1], y):
+    with warnings.catch_warnings(record=True) as caught, own.OwnCode(packages), _mapped(packages, steps[-1], y):
         warnings.simplefilter("always")
         steps.fit(X, y, **weights)
         steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here

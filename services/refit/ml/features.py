@@ -80,8 +80,8 @@ class NoFeatures(DataError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no column is left to learn from: key, cursor, target and split.by are left out, sensitive columns, "
-            "timestamps and dates",
+            "no column is left to learn from: key, cursor, target, split.by, sensitive columns, timestamps and dates "
+            "are left out",
             next="add columns of numbers, bools or text to the query",
         )
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.errors import ConfigError, RefitError
+from refit.core.logs import foreign
 from refit.ml.persist import CannotSave, dump, types_beyond
 from refit.ml.trust import CLOSED, package_of
 
@@ -34,7 +35,7 @@ class OwnCodeFails(ConfigError):
     def __init__(self, what: str, error: BaseException, place: str) -> None:
         where = f" at {place}" if place else ""
         super().__init__(
-            f"{what} fails{where}: {type(error).__name__}: {_first_line(error)}",
+            f"{what} fails{where}: {type(error).__name__}: {foreign(error, _first_line(error))}",
             next="mend it, then try it with refit check FILE",
         )
 
@@ -47,12 +48,11 @@ class OwnCode:
     """Within it, what code of `packages` raises becomes OwnCodeFails; all else passes.
 
     Args:
-        what: The key and the name of the code, for the message.
-        called: The code itself is called: whatever it raises is its own.
+        called: The key and the name of the code that is called here: whatever it raises is its own.
     """
 
-    def __init__(self, what: str, packages: Collection[str], *, called: bool = False) -> None:
-        self._what, self._packages, self._called = what, packages, called
+    def __init__(self, packages: Collection[str], *, called: str = "") -> None:
+        self._packages, self._called = packages, called
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class OwnCode:
             return
         found = place(error, self._packages)
         if found or self._called:
-            raise OwnCodeFails(self._what, error, found) from error
+            raise OwnCodeFails(self._called or f"code of {', '.join(sorted(self._packages))}", error, found) from error
 
 
 def place(error: BaseException, packages: Collection[str]) -> str:
@@ -123,7 +123,7 @@ def import_own(key: str, module_name: str) -> Any:
         NoFunction: there is none of this name, or one that it needs is not installed.
         OwnCodeFails: it fails on import in another way.
     """
-    with OwnCode(f"{key}: importing {module_name}", (package_of(module_name),), called=True):
+    with OwnCode({package_of(module_name)}, called=f"{key}: importing {module_name}"):
         try:
             return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
@@ -142,7 +142,7 @@ def call(key: str, name: str, function: Callable[..., Any], **params: Any) -> An
         OwnCodeFails: it raised anything.
     """
     inspect.signature(function).bind(**params)
-    with OwnCode(f"{key}: {name}", (package_of(name),), called=True):
+    with OwnCode({package_of(name)}, called=f"{key}: {name}"):
         return function(**params)
 
 
@@ -173,8 +173,8 @@ def trusted_types(body: bytes, packages: Collection[str]) -> tuple[str, ...]:
         CannotSave: it holds types of other packages.
     """
     beyond = types_beyond(body)
-    if foreign := [name for name in beyond if package_of(name) not in packages]:
-        raise CannotSave(f"it holds {', '.join(foreign[:5])}, which the loader does not build")
+    if others := [name for name in beyond if package_of(name) not in packages]:
+        raise CannotSave(f"it holds {', '.join(others[:5])}, which the loader does not build")
     return beyond
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from refit.core.disk import disk
@@ -58,7 +59,7 @@ def predict_file(model: Model, source: Path, target: Path) -> Scored:
     if len(set(schema.names)) < len(schema):
         raise BadOutput(f"the key has a column named like one of {', '.join(schema.names[len(keys) :])}")
     count = 0
-    with _replacing(target) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with _replacing(target) as path, _writer(path, schema, csv=target.suffix == ".csv") as writer:
         for batch in rows.batches():
             writer.write_batch(_scored(model, batch, schema, len(keys), count))
             count += len(batch)
@@ -100,7 +101,7 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
     """Predictions, shape (rows,), and probabilities, shape (rows, classes or 0); features are computed once."""
     features, final = model.estimator[:-1], model.estimator[-1]
     try:
-        with OwnCode("the model's own code", packages(model.pipeline)):
+        with OwnCode(packages(model.pipeline)):
             X = features.transform(to_frame(batch, list(model.kinds)))
             predicted = np.asarray(final.predict(X)).reshape(len(batch))
             says = hasattr(final, "predict_proba")
@@ -119,10 +120,17 @@ def _check_target(source: Path, target: Path) -> None:
         raise BadOutput(f"the output {target} is a folder", next="name a file, like predictions.parquet")
     if target.exists() and target.samefile(source):
         raise BadOutput(f"the output {target} is the input", next="name another file")
-    if target.suffix not in (".parquet", ".pq"):
-        raise BadOutput(f"the output {target} is not named .parquet", next="predictions are written as Parquet")
+    if target.suffix not in (".parquet", ".pq", ".csv"):
+        raise BadOutput(
+            f"the output {target} is named neither .parquet nor .csv", next="predictions are written as Parquet or CSV"
+        )
     if not target.absolute().parent.is_dir():
         raise BadOutput(f"there is no folder {target.absolute().parent}", next="make it first")
+
+
+def _writer(path: Path, schema: pa.Schema, *, csv: bool) -> pq.ParquetWriter | pa_csv.CSVWriter:
+    """In CSV, text is quoted and NULL is an empty cell, as in what is read."""
+    return pa_csv.CSVWriter(path, schema) if csv else pq.ParquetWriter(path, schema, compression="zstd")
 
 
 @contextmanager

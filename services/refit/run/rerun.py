@@ -204,9 +204,9 @@ def _outdated(store: ObjectStore, manifest: Manifest) -> str:
     """Why the step has to be done again although its manifest stands; empty where it has not."""
     if isinstance(manifest, ExtractManifest) and manifest.snapshot is None:
         return "the run was skipped and has no snapshot"
-    if isinstance(manifest, ExtractManifest) and manifest.snapshot is not None:
-        equal = are_equal(standing(store), manifest.snapshot.exclusions)
-        return "" if equal else "rows were excluded, or taken back, since"
+    taken = manifest.snapshot if isinstance(manifest, ExtractManifest) else None
+    if taken is not None and not are_equal(taken.exclusions, standing(store)):
+        return "rows were excluded, or taken back, since"
     if isinstance(manifest, EvaluateManifest):
         champion, verdict = read_ref(store, "champion", Move), read_ref(store, "verdict", VerdictRef)
         now = (champion[0].generation if champion else 0, verdict[0].generation if verdict else 0)

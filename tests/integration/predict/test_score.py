@@ -2,11 +2,13 @@
 
 import csv
 import gzip
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -295,7 +297,7 @@ NAMES: list[Any] = [
     pytest.param("rows.parquet", "rows.parquet", BadOutput, "is the input", id="input as output"),
     pytest.param("rows.parquet", "hard.parquet", BadOutput, "is the input", id="hard link of the input"),
     pytest.param("rows.parquet", "soft.parquet", BadOutput, "is the input", id="symbolic link to the input"),
-    pytest.param("rows.parquet", "out.csv", BadOutput, "written as Parquet|not named .parquet", id="csv output"),
+    pytest.param("rows.parquet", "out.txt", BadOutput, "named neither .parquet nor .csv", id="text output"),
     pytest.param("rows.parquet", "no/out.parquet", BadOutput, "there is no folder", id="no folder"),
     pytest.param("rows.parquet", ".", BadOutput, "is a folder", id="output a folder"),
 ]
@@ -390,6 +392,32 @@ def test_keys_of_several_types_come_back_from_csv(tmp_path: Path) -> None:
     predict_file(own, tmp_path / "rows.csv", tmp_path / "out.parquet")
     out = pq.read_table(tmp_path / "out.parquet")
     assert out["applied_at"].to_pylist() == stamps.slice(0, 3).to_pylist()
+
+
+def test_predictions_as_csv_say_what_those_in_parquet_say(model: Model, source: Path) -> None:
+    predict_file(model, source, source.with_name("out.parquet"))
+    assert predict_file(model, source, source.with_name("out.csv")).rows == 300
+    expected = pq.read_table(source.with_name("out.parquet"))
+    text = source.with_name("out.csv").read_text()
+    assert text.startswith('"loan_id","prediction","probability_false","probability_true","version"\n9007199254740993,')
+    types = {field.name: field.type for field in expected.schema}
+    read = pa_csv.read_csv(source.with_name("out.csv"), convert_options=pa_csv.ConvertOptions(column_types=types))
+    assert read.equals(expected)
+
+
+def test_keys_of_any_type_are_written_as_csv(tmp_path: Path) -> None:
+    table = loans()
+    coded = pa.array([None if place % 3 else f'a,"{place}"' for place in range(len(table))])
+    exact = pa.array([Decimal(place) / 4 for place in range(len(table))], pa.decimal128(12, 2))
+    table = table.append_column("code", coded).append_column("exact", exact)
+    features = {"numeric": {"columns": ["amount", "age"]}}
+    key = ["code", "exact", "applied_at"]
+    query = {"query": "SELECT * FROM loans", "key": key, "cursor": "applied_at"}
+    own = promoted(tmp_path, table, source=query, features=features)
+    predict_file(own, write_parquet(tmp_path / "rows.parquet", table.slice(0, 2)), tmp_path / "out.csv")
+    first, second = (tmp_path / "out.csv").read_text().splitlines()[1:]
+    assert first.startswith('"a,""0""",0.00,2026-01-01 00:00:00')
+    assert second.startswith(",0.25,2026-01-01 01:00:00")
 
 
 def test_a_model_tells_the_kinds_of_its_columns(model: Model) -> None:

@@ -13,11 +13,16 @@ from refit.core.config import Pipeline, parse_pipeline
 from refit.core.config_faults import InvalidFile
 from refit.core.config_schema import reference, schema
 from refit.core.yaml_file import read_yaml
+from tests.fixtures.fuzz import examples
 from tests.unit.core.pipeline_files import DEMO, SECTIONS, TEXTBOOK
 
 VALIDATOR = Draft202012Validator(schema())
 BOUNDED = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=examples(300, 2500),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
 )
 
 KEYS = sorted({part for row in reference() for part in re.split(r"[.\[\]*]+", row.key) if part})

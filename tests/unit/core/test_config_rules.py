@@ -2,9 +2,6 @@ from typing import Any
 
 import pytest
 
-from refit.core.config import Evaluate
-from refit.core.config_rules import broken_rules
-from refit.core.config_sections import ColumnContract
 from tests.unit.core.pipeline_files import SECTIONS, faults_of, faults_of_sections, parse, with_key
 
 BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": ["city"]}}
@@ -191,9 +188,9 @@ def test_rules_between_good_sections_are_checked_beside_faults_of_others() -> No
 
 
 def test_a_slice_of_a_sensitive_column_is_a_fault() -> None:
-    columns = {"city": ColumnContract(sensitive=True)}
-    (fault,) = broken_rules({"columns": columns, "evaluate": Evaluate.model_construct(slices=("region", "city"))})
-    assert fault == (("evaluate", "slices", 1), "city is sensitive, and reports name a slice by its value")
+    sections = SECTIONS | {"columns": {"city": {"sensitive": True}}, "evaluate": {"slices": ["region", "city"]}}
+    (fault,) = faults_of_sections(sections)
+    assert fault.startswith("evaluate.slices[1]: city is sensitive, and reports name a slice by its value")
 
 
 def test_one_mistake_is_not_reported_twice() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from refit.core import logs
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.errors import ConfigError, DataError
 from refit.ml import own
@@ -158,7 +159,7 @@ def test_a_manifest_widens_nothing_beyond_the_packages_of_the_file() -> None:
 @pytest.mark.parametrize(
     ("fails", "kind", "words"),
     [
-        ("fit", own.OwnCodeFails, f"the file's own code fails at {line_of('no such key')}: KeyError: 'no such key'"),
+        ("fit", own.OwnCodeFails, f"code of acmebank fails at {line_of('no such key')}: KeyError: 'no such key'"),
         (
             "rows",
             ConfigError,
@@ -175,9 +176,17 @@ def test_what_own_code_raises_in_a_fit_is_told_with_its_place(fails: str, kind: 
 
 
 def test_an_error_of_other_code_passes_as_it_is() -> None:
-    with pytest.raises(LookupError), own.OwnCode("x", {"acmebank"}):
+    with pytest.raises(LookupError), own.OwnCode({"acmebank"}):
         raise LookupError
-    with pytest.raises(DataError), own.OwnCode("x", {"acmebank"}, called=True):
+    with pytest.raises(DataError), own.OwnCode({"acmebank"}, called="x"):
         raise DataError("rows")
-    with pytest.raises(MemoryError), own.OwnCode("x", {"acmebank"}, called=True):
+    with pytest.raises(MemoryError), own.OwnCode({"acmebank"}, called="x"):
         raise MemoryError
+
+
+def test_words_that_may_quote_a_sensitive_value_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ValueError("no rule for 71234567")
+    assert "71234567" in own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    monkeypatch.setattr(logs, "_withheld", True)
+    told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    assert told == f"the own code fails at acmebank.py:3: ValueError: {logs.WITHHELD}"

@@ -1,0 +1,29 @@
+"""A file in words: which rows are held out, and which columns become features."""
+
+from typing import Any
+
+import pytest
+
+from refit.cli.outline import outline
+from tests.unit.core.pipeline_files import SECTIONS, parse
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        ({"holdout": "14d"}, "the newest 14d"),
+        ({"holdout": 0.2, "by": ["a"]}, "the newest 0.2 of the window, less entities (a) that a model was trained on"),
+        ({"kind": "hash"}, "0.2 of the keys, the same in every run"),
+        ({"kind": "hash", "by": ["a", "b"]}, "0.2 of the entities (a, b), the same in every run"),
+    ],
+    ids=["time", "time-entities", "hash", "hash-entities"],
+)
+def test_what_is_held_out(split: dict[str, Any], words: str) -> None:
+    assert dict(outline(parse(SECTIONS | {"split": split})))["holds out"] == words
+
+
+def test_auto_features_name_all_that_they_leave_out() -> None:
+    assert dict(outline(parse(SECTIONS)))["features"] == "by type, all columns but key, cursor and target"
+    hidden = SECTIONS | {"split": {"by": ["a"]}, "columns": {"b": {"sensitive": True}}}
+    words = "by type, all columns but key, cursor, target, split.by and sensitive ones"
+    assert dict(outline(parse(hidden)))["features"] == words
