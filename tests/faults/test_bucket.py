@@ -84,6 +84,17 @@ def test_bursts_of_errors_and_lost_answers_are_sat_out_and_move_the_champion_onc
     assert all(fault.times == 0 for fault in proxy.faults)
 
 
+def test_a_run_whose_credentials_expired_is_repeated_where_it_failed(stored: Case, proxy: Proxy) -> None:
+    proxy.add(Fault(answer(403, "ExpiredToken"), method="PUT", path="versions/", times=None))
+    failed = stored.run()
+    assert (failed.code, failed.failure and failed.failure.step) == (77, "publish")
+    proxy.reset()
+    repeated = stored.again().outcome
+    assert repeated is not None
+    assert (repeated.outcome, repeated.parent) == ("promoted", failed.outcome and failed.outcome.run_id)
+    assert [step for step, took in repeated.steps.items() if took.reused_from] == ["extract", "train", "evaluate"]
+
+
 def then_nothing(first: Action, proxy: Proxy) -> Action:
     """The request is treated so, and the server is away from then on."""
 

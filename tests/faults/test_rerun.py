@@ -261,6 +261,44 @@ def test_a_run_whose_coordinator_was_killed_is_settled_and_repeated(case: Case) 
     assert (settled.outcome, settled.exit_code) == ("failed", 75)
 
 
+@pytest.mark.parametrize("after", ["promoted", "rolled back"])
+def test_a_person_who_moves_the_champion_during_a_rerun_comes_first(case: Case, after: str) -> None:
+    old = case.champion.version
+    newer = case.good(days=SECOND - 7).run_id
+    parent = failed_in(case, "publish")
+    gate = Gate(case.scratch, "before create versions/")
+    going_on = case.start_again(inject=gate.inject)
+    gate.wait_until_reached()
+    if after == "promoted":
+        case.promote(old)
+    else:
+        registry.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
+    gate.open()
+    done = going_on.done()
+    failed_as(done, 79, "superseded Superseded", "the champion was moved", "refit rerun NAME")
+    superseded = ended(case, done.outcome, "superseded", parent).run_id
+    assert (case.champion.version, case.champion.generation) == (old, 3)
+    assert newer != old
+    again = case.again().outcome  # the newest run did not end well
+    assert again is not None
+    assert (again.parent, reused(again)) == (superseded, ["extract", "train"])
+    assert again.outcome == ("promoted" if after == "promoted" else "awaiting_approval")
+    invariants.check(case.store)
+
+
+def test_gc_gives_way_to_a_rerun(case: Case) -> None:
+    failed_in(case, "evaluate")
+    gate = Gate(case.scratch, "before create versions/")
+    going_on = case.start_again(inject=gate.inject)
+    gate.wait_until_reached()
+    refused = call("gc", "loans", "--store", case.url, "--json", "--wait", "0")
+    gate.open()
+    assert refused.code == 79
+    assert going_on.done().code == 0
+    assert call("gc", "loans", "--store", case.url, "--json").code == 0
+    invariants.check(case.store)
+
+
 def test_gc_keeps_what_a_rerun_took_over(case: Case) -> None:
     parent = failed_in(case, "publish")
     outcome = ended(case, case.again().outcome, "promoted", parent)

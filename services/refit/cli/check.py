@@ -85,7 +85,7 @@ def _tell(
         talk(block(completed(failure, file, pipeline.name)))
     if failures:
         click.get_current_context().exit(failures[0].exit_code)
-    talk(f"next     refit run {file}")
+    talk(f"next     refit plan {file}")
 
 
 # --- faults -------------------------------------------------------------------

@@ -69,19 +69,19 @@ def _column_row(change: ColumnChange) -> tuple[str, str, str, str]:
 
 
 def _values(before: ColumnProfile, after: ColumnProfile) -> str:
-    """Mean and median of numbers, the most frequent values of text, first and last of times."""
+    """Mean and median of numbers, the most frequent values of text, the last of times; nothing of what is sensitive."""
     if before.quantiles and after.quantiles:
         mean = _pair(words.figure(before.mean), words.figure(after.mean))
         median = _pair(words.figure(before.quantiles["0.5"]), words.figure(after.quantiles["0.5"]))
         return f"mean {mean}, median {median}"
-    if before.frequent or after.frequent:
+    if before.frequent is not None and after.frequent is not None:
         was, is_ = shares(before), shares(after)
         told = sorted({*was, *is_}, key=lambda value: -abs(was.get(value, 0.0) - is_.get(value, 0.0)))[:TOP_VALUES]
         return ", ".join(
             f"{words.one_line(str(value), 20)} {_pair(_percent(was.get(value, 0.0)), _percent(is_.get(value, 0.0)))}"
             for value in told
         )
-    return _pair(str(before.max or "-"), str(after.max or "-"))
+    return _pair(str(before.max), str(after.max)) if None not in (before.max, after.max) else ""
 
 
 def _score_lines(changes: Mapping[str, Mapping[str, tuple[float | None, float | None]]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from refit.cli.words import instant
 from refit.core.config import Pipeline
 from refit.core.cron import next_time
 from refit.core.errors import ConfigError
-from refit.core.runs import newest_first
+from refit.core.runs import recorded_runs
 from refit.core.store import ObjectStore
 
 
@@ -58,7 +58,7 @@ def read_due(store: ObjectStore, pipeline: Pipeline, now: datetime) -> Due:
     """What the file's schedule asks for at `now`. Raises NoSchedule."""
     if pipeline.schedule is None:
         raise NoSchedule(pipeline.name)
-    last = next((run for run in newest_first(store) if run.parent is None), None)
+    last = next((run for run in recorded_runs(store) if run.parent is None), None)
     if last is None:
         return Due(None, None, is_due=True)
     at = next_time(pipeline.schedule.cron, pipeline.schedule.timezone, last.created_at)

@@ -56,6 +56,10 @@ def logs(target: str, run_id: str, step: str | None, store: str | None, as_json:
     if not found:
         past = read_past(place.store, run_id, read_lock(place.store, datetime.now(UTC)))
         talk("no log yet: a step's log is stored when it ends" if past.state == "running" else "no log is stored")
+        for name, taken in (past.run.reused if past.run else {}).items():
+            if step in (None, name):
+                doer = keys.run_of(taken.key)
+                talk(f"{name} was taken over:  refit logs {place.name} {doer} {name}")
 
 
 def read_logs(place: Place, run_id: str) -> Iterator[AttemptLog]:

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "init": Lazy("refit.cli.init:init", "Writes a first pipeline file from a live table."),
     "check": Lazy("refit.cli.check:check", "Finds every fault of a pipeline file at once."),
     "schema": Lazy("refit.cli.check:schema", "Prints the JSON schema of the pipeline file."),
+    "plan": Lazy("refit.cli.plan:plan", "Says what a run would do now; changes nothing."),
     "run": Lazy("refit.cli.run:run", "Retrains, judges and, when it can be trusted, promotes."),
     "rerun": Lazy("refit.cli.rerun:rerun", "Repeats a run that failed, or any, from some step on."),
     "step": Lazy("refit.cli.step:step", "Runs one step of a run, as a pod does."),
@@ -62,6 +63,7 @@ First steps:
   refit demo                        watch it work on real data
   refit init --table T --target Y   a first file from a table of yours
   refit check refit.yaml            every fault of your file at once
+  refit plan refit.yaml             what a run would do now
   refit run refit.yaml              one retraining run
   refit status                      what is in production
 

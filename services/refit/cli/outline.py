@@ -17,7 +17,7 @@ def outline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     yield "features", _features(pipeline)
     yield "model", _model(pipeline)
     for index, line in enumerate(pipeline.evaluate.gate):
-        yield "gate" if index == 0 else "", _line(line)
+        yield "gate" if index == 0 else "", line_words(line)
     yield "report", ", ".join(pipeline.evaluate.scores)
     yield "approval", "a person promotes" if pipeline.publish.approval == "manual" else "promoted when the gate accepts"
     yield "schedule", f"{schedule.cron} in {schedule.timezone}" if schedule else "none; run it by hand"
@@ -63,7 +63,7 @@ def _model(pipeline: Pipeline) -> str:
     return f"{model.estimator}({params}){weights}{part}"
 
 
-def _line(line: GateLine) -> str:
+def line_words(line: GateLine) -> str:
     """The line as a sentence of what a candidate must do."""
     match line.line:
         case "min":

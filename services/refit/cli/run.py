@@ -16,10 +16,11 @@ from refit.cli.options import example, executor_option, json_option, store_optio
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
 from refit.cli.session import session
+from refit.core.config import Pipeline
 from refit.core.domain import Outcome
 from refit.core.errors import ConfigError, TerminatedError
 from refit.run.local import LocalExecutor
-from refit.run.runner import Request, Runner
+from refit.run.runner import NoLongerWanted, Request, Runner
 
 
 class NotBuiltYet(ConfigError):
@@ -67,13 +68,8 @@ def run(
     body, pipeline = read_file(file)
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
-    if if_due:
-        due = read_due(place.store, pipeline, datetime.now(UTC))
-        talk(f"{pipeline.name}  {due.sentence(local=is_terminal(sys.stderr))}")
-        if not due.is_due:
-            if as_json:
-                say_json(due.document(pipeline.name))
-            return
+    if if_due and not _is_due(place, pipeline, as_json=as_json):
+        return
     request = Request(
         pipeline,
         body,
@@ -83,8 +79,21 @@ def run(
         wait_seconds=wait,
         owner=os.environ.get("REFIT_OWNER") or "local",
         adopt=adopt,
+        is_wanted=lambda: not if_due or read_due(place.store, pipeline, datetime.now(UTC)).is_due,
     )
-    walk(place, file, lambda runner: runner.run(request), as_json=as_json)
+    try:
+        walk(place, file, lambda runner: runner.run(request), as_json=as_json)
+    except NoLongerWanted:
+        _is_due(place, pipeline, as_json=as_json)
+
+
+def _is_due(place: Place, pipeline: Pipeline, *, as_json: bool) -> bool:
+    """Whether the schedule asks for a run now, which is told; where it does not, that is the whole answer."""
+    due = read_due(place.store, pipeline, datetime.now(UTC))
+    talk(f"{pipeline.name}  {due.sentence(local=is_terminal(sys.stderr))}")
+    if as_json and not due.is_due:
+        say_json(due.document(pipeline.name))
+    return due.is_due
 
 
 def refuse_unbuilt(executor: str) -> None:

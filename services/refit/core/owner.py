@@ -19,6 +19,13 @@ class OtherOwner(ConfigError):
         )
 
 
+def refuse_other(store: ObjectStore, owner: str) -> None:
+    """Raises OtherOwner where the pipeline is another's; nobody is named here."""
+    found = read_ref(store, "owner", OwnerRef)
+    if found and found[0].owner != owner:
+        raise OtherOwner(found[0], owner, store.url)
+
+
 def claim(store: ObjectStore, owner: str, *, adopt: bool, who: str, now: datetime) -> None:
     """refs/owner.json names `owner`: it did, or nobody was named, or it is taken over.
 

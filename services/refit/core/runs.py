@@ -68,7 +68,7 @@ def run_ids(store: ObjectStore) -> Iterator[str]:
     return store.list_folders(keys.RUNS)
 
 
-def newest_first(store: ObjectStore) -> Iterator[RunRecord]:
+def recorded_runs(store: ObjectStore) -> Iterator[RunRecord]:
     """The records of all runs that can be read, the newest first: ids tell the second, records the rest."""
     for _, same_second in groupby(reversed(list(run_ids(store))), key=lambda run_id: run_id.partition("-")[0]):
         found = (_readable(partial(_recorded, store, run_id)) for run_id in same_second)

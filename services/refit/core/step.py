@@ -209,7 +209,7 @@ def _known(error: BaseException) -> RefitError | None:
     if isinstance(error, KeyboardInterrupt):
         return TerminatedError("interrupted")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-        return DiskError(f"the disk is full or fails: {error.strerror}: {error.filename}", next="make room, then rerun")
+        return DiskError(f"the disk is full or fails: {error.strerror}: {error.filename}", next="make room")
     if type(error).__name__ == "TerminatedWorkerError":  # joblib's; core does not import it
         return DependencyError("a worker process of the fit was killed", next="give the step more memory")
     return None

@@ -78,7 +78,7 @@ def extract(context: Context) -> ExtractManifest:
         DependencyError, AccessError: the database or the store.
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
-    before = _snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
+    before = standing_snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
     excluded = standing(context.store)
     todo, columns, rows = _read(context, before, excluded)
     counts, batch = _batch(context, todo, rows) if rows and rows.read else (Counts(), None)
@@ -124,7 +124,7 @@ def _read(
     with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:
         columns = describe(database, query, context.pipeline)
         known = tuple(column.column for column in columns)
-        _refuse_unfit(excluded, known)
+        refuse_unfit(excluded, known)
         todo = plan(context.pipeline, context.run, before, known, releases(context.store))
         _older_objects(context, todo)
         rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
@@ -159,7 +159,7 @@ def settle(store: ObjectStore, manifest: Manifest) -> None:
         logs.logger().warning("another run moved the snapshot first; this one goes on with its own")
 
 
-def _snapshot(store: ObjectStore, run_id: str) -> Snapshot:
+def standing_snapshot(store: ObjectStore, run_id: str) -> Snapshot:
     """The snapshot that goes on, all its objects there. Raises SnapshotGone."""
     manifest = read_manifest(store, run_id, "extract", ExtractManifest)
     if manifest is None or manifest.snapshot is None:
@@ -229,7 +229,7 @@ def _watermark(todo: Plan, rows: RowsRead | None, before: Snapshot | None) -> da
     return max((at for at in seen if at is not None), default=None)
 
 
-def _refuse_unfit(excluded: Sequence[Exclusion], columns: Sequence[Column]) -> None:
+def refuse_unfit(excluded: Sequence[Exclusion], columns: Sequence[Column]) -> None:
     """Every exclusion fits the columns as they are now. Raises ExclusionUnfit."""
     types = {column.name: column.type for column in columns}
     for exclusion in excluded:

@@ -29,7 +29,7 @@ from refit.core.errors import ArtifactError, ConfigError
 from refit.core.exclusions import are_equal, standing
 from refit.core.refs import read_ref
 from refit.core.reuse import first_changed
-from refit.core.runs import MANIFESTS, newest_first, settle
+from refit.core.runs import MANIFESTS, recorded_runs, settle
 from refit.core.step import read_run
 from refit.core.store import NotFound, ObjectStore
 
@@ -140,7 +140,7 @@ def _parent(store: ObjectStore, asked: Rerun, now: datetime) -> tuple[RunRecord,
     if asked.run_id is not None:
         parent = read_run(store, asked.run_id)
         return parent, settle(store, parent.run_id, now)
-    newest = next(newest_first(store), None)
+    newest = next(recorded_runs(store), None)
     outcome = settle(store, newest.run_id, now) if newest else None
     if newest is None or outcome is None or outcome.outcome not in FAILED:
         raise NothingFailed(asked.name, outcome)

@@ -44,6 +44,7 @@ class Request:
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
         owner: Who runs the pipeline; another one may not.
         adopt: Take the pipeline over from another owner.
+        is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
     """
 
     pipeline: Pipeline
@@ -55,6 +56,14 @@ class Request:
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
     owner: str = "local"
     adopt: bool = False
+    is_wanted: Callable[[], bool] = lambda: True
+
+
+class NoLongerWanted(SupersededError):
+    """Another run did meanwhile what this one was for."""
+
+    def __init__(self) -> None:
+        super().__init__("another run came first; no run was started", next="nothing: that run stands")
 
 
 @dataclass
@@ -80,16 +89,16 @@ class Runner:
             LockBusy: another run went on for longer than `wait_seconds`; no run was started.
             ConfigError: as_of lies in the future.
             OtherOwner: another owner runs this pipeline.
+            NoLongerWanted: `request.is_wanted` says so; no run was started.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
-        if request.as_of and request.as_of > datetime.now(UTC):
-            raise ConfigError(f"--as-of {request.as_of.isoformat()} lies in the future", next="name a past time")
+        refuse_future(request.as_of)
         name, now = request.pipeline.name, datetime.now(UTC)
         probe(self.store, now=now)
         store = self.store.under(f"{name}/")
         claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
-        return self._pass(store, request, lambda run_id: _new(request, run_id))
+        return self._pass(store, request, lambda run_id: new_run(request, run_id))
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
@@ -192,8 +201,16 @@ class Runner:
         self.listen(event)
 
 
-def _new(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
-    """The record and the file of a run."""
+def refuse_future(as_of: datetime | None) -> None:
+    """Raises ConfigError for an as_of that has not come."""
+    if as_of and as_of > datetime.now(UTC):
+        raise ConfigError(f"--as-of {as_of.isoformat()} lies in the future", next="name a past time")
+
+
+def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
+    """The record and the file of a run. Raises NoLongerWanted."""
+    if not request.is_wanted():
+        raise NoLongerWanted
     now = datetime.now(UTC)
     run = RunRecord(
         run_id=run_id,

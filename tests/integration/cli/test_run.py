@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -139,8 +140,16 @@ def test_a_column_that_is_gone_is_65_and_the_champion_stays(first: FirstRun) -> 
     code, out, err = first.line.call("run", "other.yaml", "--as-of", AS_OF)
     assert (code, out) == (65, "")
     block = err[err.index("failed in extract") :]
-    assert "wealth" in block and "refit run other.yaml" in block
+    assert "wealth" in block
     assert f"champion  {first.run_id} stays in production" in block
+    advised = re.search(r"then:  refit (rerun loans \S+ --file other\.yaml)", block)
+    assert advised is not None
+    (first.line.folder / "other.yaml").write_text(f"{FILE}evaluate: {{min_clean_rows: 100}}\n")
+    code, out, err = first.line.call(*advised[1].split(), "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["parent"] == advised[1].split()[2]
+    assert (document["outcome"], document["champion"]) == ("rejected", first.run_id)  # no time has passed to look again
 
 
 def test_a_run_without_a_dsn_fails_in_extract_with_64_and_says_what_to_set(line: Line) -> None:

@@ -36,7 +36,7 @@ def test_a_good_file_is_told_in_words(file: Path) -> None:
     assert "  gate       roc_auc is at least 0.6" in lines
     assert "             neg_log_loss gains more than 0 on the champion, proven" in lines
     assert "  schedule   0 5 * * 1 in Etc/UTC" in lines
-    assert "refit run refit.yaml" in result.stderr
+    assert "refit plan refit.yaml" in result.stderr
 
 
 def test_the_estimator_and_scores_are_tried_in_a_process_of_their_own(file: Path) -> None:
@@ -170,4 +170,4 @@ def test_fast_imports_nothing_heavy(file: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
         check=False,
     )
-    assert (ended.returncode, ended.stderr) == (0, "next     refit run refit.yaml\n")
+    assert (ended.returncode, ended.stderr) == (0, "next     refit plan refit.yaml\n")

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from refit.cli import run as command
 from refit.cli.due import NoSchedule, read_due
 from refit.core.config import parse_pipeline
+from refit.core.lock import Lock
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
@@ -64,6 +66,24 @@ def test_without_a_schedule_nothing_is_due(store: ObjectStore) -> None:
 def scheduled(root: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "LocalExecutor", lambda: Acted(root, {}, None, None))
     Path("refit.yaml").write_bytes(file(schedule={"cron": "0 0 1 1 *"}))
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_of_two_calls_at_once_the_second_finds_the_run_of_the_first(
+    store: ObjectStore, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = run_record(FIRST, created_at=datetime.now(UTC))
+    acquire = Lock.acquire
+
+    def acquired_when_the_other_ended(*args: Any) -> Any:
+        put_run(store, began)
+        return acquire(*args)
+
+    monkeypatch.setattr(Lock, "acquire", acquired_when_the_other_ended)
+    called = call("run", "refit.yaml", "--if-due", "--json")
+    assert (called.code, called.document["due"]) == (0, False)
+    assert called.document["last_run"]["run_id"] == FIRST
+    assert list(run_ids(store)) == [FIRST]
 
 
 @pytest.mark.usefixtures("scheduled")

@@ -47,6 +47,14 @@ def test_a_rerun_says_what_it_repeats_and_takes_over(act: Callable[..., None], s
     assert "more memory" in shown
 
 
+def test_the_log_of_a_step_that_was_taken_over_is_found(
+    act: Callable[..., None], store: ObjectStore, call: Call
+) -> None:
+    put_failed_in_train(store, FIRST)
+    call("rerun", "loans")
+    assert f"refit logs loans {FIRST} extract" in call("logs", "loans", "@latest", "extract").err
+
+
 def test_a_rerun_answers_as_a_run_does_and_names_its_parent(
     act: Callable[..., None], store: ObjectStore, call: Call
 ) -> None:

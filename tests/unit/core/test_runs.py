@@ -8,7 +8,7 @@ import pytest
 from refit.core import keys, registry
 from refit.core.domain import VerdictRef
 from refit.core.refs import move_ref
-from refit.core.runs import newest_first, read_outcome, settle
+from refit.core.runs import read_outcome, recorded_runs, settle
 from refit.core.store import ObjectStore, open_store
 from tests.fixtures.records import (
     NOW,
@@ -37,7 +37,7 @@ def test_runs_of_one_second_are_told_apart_by_their_records(store: ObjectStore) 
     put_run(store, run_record(earlier, created_at=NOW))
     put_run(store, run_record(later, created_at=NOW + timedelta(seconds=0.5)))
     store.put(keys.pipeline_file("20261120t090000-xxxx"), b"a run that was never recorded")
-    assert [run.run_id for run in newest_first(store)] == [later, earlier, FIRST]
+    assert [run.run_id for run in recorded_runs(store)] == [later, earlier, FIRST]
 
 
 def put_dead_run(store: ObjectStore) -> None:

@@ -11,11 +11,11 @@ from refit.core.config import parse_pipeline
 from refit.core.domain import Failure, LockRef, Manifest, Outcome, StepName, Termination
 from refit.core.errors import ConfigError, TerminatedError
 from refit.core.lock import this_process
-from refit.core.runs import read_outcome
+from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, RunStarted, StepFailed
 from refit.run.executor import Attempt, Ended
-from refit.run.runner import Request, Runner
+from refit.run.runner import NoLongerWanted, Request, Runner
 from tests.fixtures.records import (
     FILE,
     evaluate_manifest,
@@ -92,6 +92,14 @@ def test_a_run_walks_the_four_steps_and_ends_as_publish_says(store: ObjectStore)
 
 def test_a_run_frees_the_lock(store: ObjectStore) -> None:
     run(store, Scripted(store))
+    assert LockRef.from_json(store.get("loans/refs/lock.json"), "lock").holder is None
+
+
+def test_a_run_that_is_no_longer_wanted_under_the_lock_is_not_recorded_and_frees_it(store: ObjectStore) -> None:
+    executor = Scripted(store)
+    with pytest.raises(NoLongerWanted):
+        Runner(store, executor, lambda _event: None).run(request(is_wanted=lambda: False))
+    assert (executor.attempts, list(run_ids(store.under("loans/")))) == ([], [])
     assert LockRef.from_json(store.get("loans/refs/lock.json"), "lock").holder is None
 
 
