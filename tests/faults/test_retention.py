@@ -14,7 +14,7 @@ from refit.core import effects, keys, registry
 from refit.core.effects import Moment
 from refit.core.lock import Lock, this_process
 from refit.core.retention import everything
-from refit.core.runs import new_run_id, run_ids
+from refit.core.runs import new_run_id, recorded_runs
 from tests.faults.case import SECOND, THIRD, Case, edited
 from tests.fixtures import invariants
 from tests.fixtures.calls import Called, call
@@ -43,6 +43,11 @@ def stands(case: Case) -> set[str]:
     return {listed.key for listed in case.store.list("")} - {keys.ref("lock")}
 
 
+def in_order(case: Case) -> list[str]:
+    """The ids of all runs, oldest first, also of those that began in one second."""
+    return [run.run_id for run in recorded_runs(case.store)][::-1]
+
+
 @pytest.fixture
 def old(case: Case) -> Case:
     """A champion, and two versions after it that wait, the newest one of a file that keeps few; all a year old."""
@@ -60,7 +65,7 @@ def hook() -> Iterator[Callable[[Hook], None]]:
 
 
 def test_what_nothing_needs_goes_and_the_next_run_goes_on(old: Case) -> None:
-    champion, (first, second, third) = old.champion.version, sorted(run_ids(old.store))
+    champion, (first, second, third) = old.champion.version, in_order(old)
     assert champion == first
     before = stands(old)
     would = gc(old, "--dry-run").document
@@ -74,7 +79,7 @@ def test_what_nothing_needs_goes_and_the_next_run_goes_on(old: Case) -> None:
     again = gc(old).document
     assert again["gone"]["runs"] == [second]
     assert {key.rsplit("/")[-1] for key in before - stands(old) if key.startswith(keys.DATA)} == {"profile.json"}
-    assert sorted(run_ids(old.store)) == [first, third]
+    assert in_order(old) == [first, third]
     invariants.check(old.store)
     assert gc(old).document["gone"]["bytes"] == 0
     outcome = old.run(days=THIRD + 7).outcome
@@ -87,14 +92,14 @@ def test_parts_of_an_older_start_go_when_no_version_needs_them(case: Case) -> No
     case.good("awaiting_approval", days=SECOND, file=FEW)
     waiting = case.good("awaiting_approval", days=THIRD, file=FEW, full_refresh=True)
     case.promote(waiting.version)
-    first, second, third = sorted(run_ids(case.store))
+    first, second, third = in_order(case)
     move = registry.read_champion(case.store)
     assert move is not None
     assert move[0].anchor == first  # the anchor is needed
     for days in (365, 366):
         age(case, days)
         gc(case)
-    assert sorted(run_ids(case.store)) == [first, third]
+    assert in_order(case) == [first, third]
     assert not list(case.store.list(keys.data(second, "", "").rstrip("/") + "/"))
     invariants.check(case.store)
 
@@ -151,7 +156,7 @@ def _killed_at(case: Case, number: int, hook: Callable[[Hook], None]) -> bool:
 
 
 def test_a_version_that_is_promoted_while_it_goes_stays(old: Case, hook: Callable[[Hook], None]) -> None:
-    going = sorted(run_ids(old.store))[1]
+    going = in_order(old)[1]
     target = registry.read_version(old.store, going)
 
     def promote(moment: Moment, name: str) -> None:

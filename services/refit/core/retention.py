@@ -9,6 +9,7 @@ week goes, the documents before what they name.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
 from typing import Final
 
 from pydantic import BaseModel
@@ -124,13 +125,22 @@ def clock_of(store: ObjectStore, key: str) -> datetime:
 
 def _needed_versions(store: ObjectStore, retention: Retention, names: Sequence[str]) -> set[str]:
     """Champion, anchor, the newest ones, and of the earlier champions as many that are not barred."""
-    needed = set(names[-retention.versions :])
+    needed = set(islice(_newest_first(store, names), retention.versions))
     champion = read_champion(store)
     if champion is None:
         return needed
     barred = champion[0].barred
     earlier = dict.fromkeys(move.version for move in reversed(read_history(store)) if move.version not in barred)
     return needed | {champion[0].version, champion[0].anchor} | set(list(earlier)[: retention.versions])
+
+
+def _newest_first(store: ObjectStore, names: Sequence[str]) -> Iterator[str]:
+    """By name, which tells the second; those of one second by their documents."""
+    for _, group in groupby(sorted(names, reverse=True), key=lambda name: name.partition("-")[0]):
+        same_second = list(group)
+        if len(same_second) > 1:
+            same_second.sort(key=lambda name: read_version(store, name).created_at, reverse=True)
+        yield from same_second
 
 
 def _young_runs(listed: Iterable[Listed], retention: Retention, now: datetime) -> set[str]:

@@ -91,13 +91,8 @@ def read_outcome(store: ObjectStore, run_id: str) -> Outcome | None:
 
 def newest_file(store: ObjectStore) -> tuple[str, bytes] | None:
     """Key and bytes of the pipeline file that the newest run kept; None before the first run."""
-    for run_id in sorted(run_ids(store), reverse=True):
-        key = keys.pipeline_file(run_id)
-        try:
-            return key, store.get(key)
-        except NotFound:
-            continue  # killed before it began
-    return None
+    newest = next(recorded_runs(store), None)
+    return None if newest is None else (newest.file.key, store.get(newest.file.key))
 
 
 @contextmanager
