@@ -100,8 +100,9 @@ def test_of_two_reruns_at_once_one_goes_on_and_one_gives_way(case: Case) -> None
     patient = case.start_again()
     wait_until(case.waits.exists, "another rerun waits")
     gate.open()
-    ended(case, first.done().outcome, "promoted", parent)
+    outcome = first.done().outcome
     failed_as(patient.done(), 64, "config NothingFailed", going_on, "promoted", "refit rerun NAME RUN_ID")
+    ended(case, outcome, "promoted", parent)  # now that nobody holds the lock any more
     assert case.runs == runs
     assert case.champion.generation == 2
     invariants.check(case.store)
