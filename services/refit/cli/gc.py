@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -94,11 +94,9 @@ def _retention(place: Place) -> Retention:
     return Retention() if found is None else parse_pipeline(found[1], found[0]).retention
 
 
-@contextmanager
-def _held(place: Place, wait: int) -> Iterator[None]:
+def _held(place: Place, wait: int) -> AbstractContextManager[None]:
     """No run of the pipeline goes on during the block."""
-    with held(place.store, wait, lambda holder: talk(f"run {holder.run_id} is going on; waiting up to {wait} s")):
-        yield
+    return held(place.store, wait, lambda holder: talk(f"run {holder.run_id} is going on; waiting up to {wait} s"))
 
 
 @contextmanager

@@ -104,14 +104,12 @@ def held(store: ObjectStore, wait_seconds: float, on_wait: Callable[[Holder], No
     """
     now = datetime.now(UTC)
     lock = Lock(store, this_process(new_run_id(now)), partial(settle_now, store))
-    failed: BaseException | None = None
     with lock.acquire(wait_seconds, time.monotonic, time.sleep, on_wait):
         try:
             yield
-        except BaseException as error:  # noqa: BLE001  raised below; the lock must not stay, there is no run to settle
-            failed = error
-    if failed is not None:
-        raise failed
+        except BaseException:
+            lock.free()  # there is no run to settle
+            raise
 
 
 def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
