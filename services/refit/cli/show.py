@@ -83,6 +83,10 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield from _verdict_lines(past.outcome.verdict)
     else:
         yield _labelled("why", why(past))
+    for manifest in found:
+        if isinstance(manifest, EvaluateManifest) and manifest.promise:
+            promise = manifest.promise
+            yield _labelled("promise", f"{promise.version} replaced {promise.over}: {promise.reason}")
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -69,6 +70,7 @@ class Contender:
     Attributes:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on, by the key that they had then.
+        until: Its run read no row with a later cursor.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
@@ -79,6 +81,7 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    until: Instant
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
@@ -88,14 +91,16 @@ class Contender:
         """What no clean row shares with it."""
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-        """What the model says of the clean rows, batch by batch with flat memory.
+    def answer(self, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> Responses:
+        """What the model says of the clean rows (those of `clean_rows`), batch by batch with flat memory.
 
         Raises:
             OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
         """
         with self.own_code:
-            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+            return collect(
+                self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained, since))
+            )
 
     @property
     def own_code(self) -> OwnCode:
@@ -103,10 +108,17 @@ class Contender:
         return OwnCode(self.packages)
 
 
-def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
+def clean_rows(
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], since: datetime | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows that `unseen` keeps; the same rows in the same order for any columns.
+
+    Args:
+        since: None: of the holdout rows; else of all rows of the window with a later cursor.
+    """
     keys = (name for known in trained for name in known.columns)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+    names = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
+    for batch in reader.rows(names, "holdout" if since is None else "window", after=since):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
@@ -151,7 +163,8 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
     trained, entities = _trained(reader, train, split.entities(context.pipeline))
-    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
+    until = split.window_end(context.pipeline, context.run.as_of)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)
 
 
 def of_version(context: Context, version: str) -> Contender:
@@ -177,13 +190,16 @@ def of_version(context: Context, version: str) -> Contender:
         estimator, own = load(context.read(document.model), named(pipeline, train.trusted)), packages(pipeline)
         by = split.entities(context.pipeline)
         trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
-        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, own)
+        until, ranked = split.window_end(pipeline, run.as_of), evaluate.reference
+        return Contender(version, run.as_of, estimator, train.columns, trained, until, entities, ranked, own)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
 
-def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-    """What a version of the registry says of the clean rows.
+def answer_of(
+    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None
+) -> Responses:
+    """What a version of the registry says of the clean rows (those of `clean_rows`).
 
     Raises:
         Unusable: it needs a column that is gone, or cannot score these rows.
@@ -192,7 +208,7 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     if gone := [name for name in contender.columns if name not in found]:
         raise Unusable(f"{contender.name} cannot be used: it needs the column {', '.join(gone)}, which is gone")
     try:
-        responses = contender.answer(reader, trained)
+        responses = contender.answer(reader, trained, since)
     except MODEL_ERRORS as error:
         raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -88,8 +89,8 @@ def _untold(pipeline: Pipeline, champion: Contender) -> tuple[str, ...]:
     )
 
 
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
-    """Target, key, entity and cursor of the clean rows."""
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> CleanRows:
+    """Target, key, entity and cursor of the clean rows (those of `clean_rows`)."""
     pipeline = reader.pipeline
     key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
     columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
@@ -97,7 +98,7 @@ def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> Clean
     keys: list[Words] = []
     owners: list[Words] = []
     at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained):
+    for table in clean_rows(reader, columns, trained, since):
         targets.append(table.column(pipeline.target))
         keys.append(key_hashes(table, key))
         owners += [key_hashes(table, by)] if by is not None else []

@@ -33,6 +33,7 @@ from refit.evaluate import looks, predictions
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
 from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities, strangers
 from refit.evaluate.newcomers import new_rows
+from refit.evaluate.promise import look_back
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, first_score, judge
@@ -72,6 +73,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
     verdict = _with_approval(verdict, opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
+    promise = look_back(context, reader, opponents)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     facts = Facts(
         run=context.run,
@@ -84,6 +86,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
+        promise=promise,
         warnings=(*extract.warnings, *train.warnings, *known, *opponents.warnings),
     )
     return context.manifest(
@@ -99,6 +102,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         look=look if judgement.looked and opponents.unusable is None else None,
         reference=reference(rows, heard.candidate),
         shift=shift,
+        promise=promise,
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         report=context.write("report.html", render(facts)),

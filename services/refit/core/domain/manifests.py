@@ -6,7 +6,7 @@ from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Look, Promise, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -86,6 +86,8 @@ class EvaluateManifest(Manifest):
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
+    promise: Promise | None = None
+    """How the champion fares beside what it replaced; None without a champion that replaced one."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None
