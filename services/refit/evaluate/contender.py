@@ -1,15 +1,12 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
@@ -22,9 +19,10 @@ from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
-from refit.ml.frame import Array, to_frame, to_target
+from refit.ml.frame import to_frame
 from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
+from refit.ml.rows import is_known
 from refit.ml.scores import Responses, collect
 
 # What a model from another version of its library, or for other columns, may raise when it is loaded or asked.
@@ -133,25 +131,8 @@ def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline
         hashes = [known.hashes for known in trained if known.columns == columns]
         table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
-        table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
+        table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
     return table
-
-
-def _is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
-    """As `is_one_of`, without a Python object per row for what Arrow itself can compare."""
-    if pa.types.is_string(target.type):
-        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
-    if pa.types.is_boolean(target.type):
-        return pc.is_in(target, pa.array([bool(label) for label in classes]))
-    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
-
-
-def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
-    """Which labels are among the classes, of shape (rows,)."""
-    found = np.zeros(len(labels), dtype=bool)
-    for label in classes:
-        found |= labels == label
-    return found
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:

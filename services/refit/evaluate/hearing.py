@@ -27,12 +27,12 @@ from refit.evaluate.contender import (
     Unusable,
     answer_of,
     clean_rows,
-    is_one_of,
     of_version,
     sentence,
 )
 from refit.evaluate.rows import CleanRows, NoCleanRows
 from refit.ml.frame import to_target, too_many_classes
+from refit.ml.rows import is_one_of
 from refit.ml.scores import Responses, UnusableScore, collect, values
 
 DUMMY: Final = "dummy"

@@ -1,12 +1,13 @@
 """The rows that a model is fitted on: read from the snapshot, checked, cleared of outliers where the file says so."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,8 +51,13 @@ class TrainingRows:
     notes: tuple[str, ...] = ()
 
 
-def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
-    """All labelled training rows of the snapshot, or the part of them that model.sample asks for.
+def read(
+    reader: SnapshotReader, columns: Sequence[str], side: Side = "train", classes: Sequence[Any] = ()
+) -> TrainingRows:
+    """The labelled rows on one side of the snapshot, or the part of them that model.sample asks for.
+
+    Args:
+        classes: Rows of other classes are left out; empty: none are.
 
     Raises:
         NoTrainingRows: there is none.
@@ -61,13 +67,15 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
     target, cursor = pipeline.target, pipeline.source.cursor
     key, sample = pipeline.source.key, pipeline.model.sample
     wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ())]))
-    tables = (batch.table for batch in reader.rows(wanted, "train"))
+    tables = (batch.table for batch in reader.rows(wanted, side))
+    if classes:
+        tables = (table.filter(is_known(table.column(target), pipeline, classes)) for table in tables)
     if sample:
         batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
     else:
         batches = list(tables)
         there = sum(len(batch) for batch in batches)
-    if not batches:
+    if not sum(len(batch) for batch in batches):
         raise NoTrainingRows(*_why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
@@ -141,6 +149,23 @@ def uneven_shares(reader: SnapshotReader) -> Iterator[str]:
 def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:
     """A warning per column that has no value in any training row."""
     return tuple(f'"{name}" has no value in any training row' for name in X.columns if X[name].isna().all())
+
+
+def is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
+    """Which labels are among the classes, without a Python object per row for what Arrow itself can compare."""
+    if pa.types.is_string(target.type):
+        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
+    if pa.types.is_boolean(target.type):
+        return pc.is_in(target, pa.array([bool(label) for label in classes]))
+    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
+
+
+def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are among the classes, of shape (rows,)."""
+    found = np.zeros(len(labels), dtype=bool)
+    for label in classes:
+        found |= labels == label
+    return found
 
 
 def _column(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
