@@ -10,9 +10,10 @@ from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.ml import estimator, features, own
+from refit.ml import own
+from refit.ml.fitting import fitted
 from refit.ml.persist import CannotSave, dump, load
-from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
+from refit.ml.rows import NoTrainingRows
 
 PROOF_ROWS: Final = 200
 
@@ -29,19 +30,10 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    chosen = features.plan(pipeline, extract.snapshot.columns)
-    steps = estimator.build(pipeline, extract.snapshot.columns)
-    packages = own.packages(pipeline)
-    if packages:
-        own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
-    rows = without_outliers(pipeline, read(reader, chosen.columns))
-    check_classes(rows.y, pipeline.task, pipeline.target)
-    of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
-    context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
-    warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model, packages)
-    body = dump(steps)
+    made = fitted(reader, extract.snapshot.columns, context.report)
+    body, rows, packages = dump(made.steps), made.rows, own.packages(pipeline)
     trusted = own.trusted_types(body, packages)
-    prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
+    prove(body, trusted, made.steps, rows.X.iloc[:PROOF_ROWS])
     return context.manifest(
         TrainManifest,
         model=context.write("model.skops", body),
@@ -54,10 +46,11 @@ def train(context: Context) -> TrainManifest:
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
-        classes=tuple(np.asarray(getattr(steps[-1], "classes_", ())).tolist()),
-        columns=chosen.columns,
+        classes=tuple(np.asarray(getattr(made.steps[-1], "classes_", ())).tolist()),
+        columns=made.columns,
         trusted=trusted,
-        warnings=(*chosen.warnings, *uneven_shares(reader), *empty_columns(rows.X), *rows.notes, *warnings),
+        code=own.digests(packages),
+        warnings=made.warnings,
     )
 
 
