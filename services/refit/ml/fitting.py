@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from refit.core.domain import Column
 from refit.data.reader import Side, SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.persist import CannotSave, dump, load
@@ -49,6 +50,7 @@ def fit(
     report: Callable[[str], None],
     side: Side = "train",
     *,
+    columns: Sequence[Column] | None = None,
     classes: Sequence[Any] = (),
     params: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -57,6 +59,7 @@ def fit(
     Args:
         report: Told in one line what is fitted.
         side: `window` is all rows.
+        columns: Those of the snapshot that the model may know of; None: all.
         classes: Rows of other classes are left out; empty: none are.
         params: Parameters of the estimator set beside the file's.
 
@@ -65,12 +68,9 @@ def fit(
         UnknownEstimator, BadParameter, CannotSave and those of own code: the file does not allow it (ConfigError).
         ArtifactError: a part of the snapshot is gone or altered.
     """
-    pipeline, columns = reader.pipeline, reader.snapshot.columns
-    chosen, steps, packages = (
-        features.plan(pipeline, columns),
-        estimator.build(pipeline, columns),
-        own.packages(pipeline),
-    )
+    pipeline, packages = reader.pipeline, own.packages(reader.pipeline)
+    columns = reader.snapshot.columns if columns is None else columns
+    chosen, steps = features.plan(pipeline, columns), estimator.build(pipeline, columns)
     if params:
         steps[-1].set_params(**params)
     if packages:

@@ -6,6 +6,7 @@ from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
+from refit.ml import own
 from refit.ml.fitting import fit
 from refit.ml.rows import NoTrainingRows, uneven_shares
 
@@ -38,6 +39,7 @@ def train(context: Context) -> TrainManifest:
         classes=fitted.classes,
         columns=fitted.columns,
         trusted=fitted.trusted,
+        code=own.digests(own.packages(pipeline)),
         warnings=(*uneven_shares(reader), *fitted.warnings),
     )
 

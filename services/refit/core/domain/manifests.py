@@ -66,6 +66,8 @@ class TrainManifest(Manifest):
     """Raw columns that the model takes, in order."""
     trusted: tuple[str, ...] = ()
     """Types beyond the built-in list that the pipeline's file allows the loader to build."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """Package of the user's own that the file names → digest of its source files."""
     warnings: tuple[str, ...] = ()
 
 
