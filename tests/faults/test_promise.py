@@ -57,6 +57,13 @@ def test_a_promise_is_held_against_the_rows_newer_than_both_models(case: Case) -
     assert promise.reason in report(case, third)
 
 
+def test_with_promotions_every_week_the_one_before_the_last_is_looked_back_at(case: Case) -> None:
+    first, second = case.champion.version, case.good(days=SECOND - 7)
+    case.good()
+    promise = promise_of(case, case.good(days=LAST))
+    assert (promise.version, promise.over) == (second.version, first)
+
+
 def loss(case: Case, version: str | None, rows: list[tuple[object, ...]]) -> float:
     assert version is not None
     model = load(case.store.get(registry.read_version(case.store, version).model.key))

@@ -86,7 +86,7 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
     for manifest in found:
         if isinstance(manifest, EvaluateManifest) and manifest.promise:
             promise = manifest.promise
-            yield _labelled("promise", f"{promise.version} replaced {promise.over}: {promise.reason}")
+            yield _labelled("promise", f"{promise.version} was promoted over {promise.over}: {promise.reason}")
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):

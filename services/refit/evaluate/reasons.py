@@ -11,7 +11,7 @@ _POSSESSIVE: Final = {
     "champion": "the champion's",
     "anchor": "the last proven model's",
     "dummy": "a dummy's",
-    "replaced": "the replaced version's",
+    "over": "the other version's",
 }
 _PROMISE: Final[dict[Result, str]] = {"accepted": "it holds", "rejected": "it is broken", "inconclusive": "it is open"}
 

@@ -1,7 +1,8 @@
 """evaluate: the candidate is held against the champion on rows that neither has seen.
 
-The order is: load the models, find the clean rows, hear each model once, look for shifted labels, judge, write the
-report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
+The order is: look back at the last promotion, load the models, find the clean rows, hear each model once, look for
+shifted labels, judge, write the report. A champion that cannot be used never fails the run: the verdict is then
+inconclusive and a person decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     train = context.manifest_of("train", TrainManifest)
     assert extract.snapshot is not None
     reader = SnapshotReader(extract.snapshot, context.pipeline, context.run.as_of, context.fetch)
+    promise = look_back(context, reader)  # first, so that its two models are gone when the others are loaded
     current, last_verdict = read_champion(context.store), read_ref(context.store, "verdict", VerdictRef)
     champion_move = current[0] if current else None
     candidate = the_candidate(context, reader, train)
@@ -73,7 +75,6 @@ def evaluate(context: Context) -> EvaluateManifest:
     verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
     verdict = _with_approval(verdict, opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
-    promise = look_back(context, reader, opponents)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     facts = Facts(
         run=context.run,

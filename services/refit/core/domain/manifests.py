@@ -89,7 +89,7 @@ class EvaluateManifest(Manifest):
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
     promise: Promise | None = None
-    """How the champion fares beside what it replaced; None without a champion that replaced one."""
+    """How the last promotion fares; None where no version was promoted over another one."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None

@@ -64,7 +64,7 @@ class Verdict(Value):
 
 
 class Promise(Value):
-    """The champion's gain over the version that it replaced: when it was judged, and on rows newer than both.
+    """A promoted version's gain over another one: when it was judged, and on rows newer than both.
 
     It decides nothing.
     """
