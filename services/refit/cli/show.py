@@ -14,7 +14,7 @@ from refit.cli.options import example, json_option, name_argument, run_id_argume
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
-from refit.cli.story import OUTCOME_TONES, check_lines
+from refit.cli.story import OUTCOME_TONES, check_lines, opponent_words
 from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
@@ -83,6 +83,9 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield from _verdict_lines(past.outcome.verdict)
     else:
         yield _labelled("why", why(past))
+    for manifest in found:
+        for one in manifest.opponents if isinstance(manifest, EvaluateManifest) else ():
+            yield _labelled(one.role, opponent_words(one))
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):

@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, RunRecord, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import Check, ExtractManifest, Opponent, RunRecord, ShiftCheck, TrainManifest, Verdict
 
 DRAWN_WIDTH = 320
 
@@ -45,6 +45,7 @@ class Facts:
     rows_holdout: int
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
+    opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
 
 

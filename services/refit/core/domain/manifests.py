@@ -6,7 +6,7 @@ from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Look, Opponent, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -88,6 +88,8 @@ class EvaluateManifest(Manifest):
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
+    opponents: tuple[Opponent, ...] = ()
+    """The champion, and the anchor where it is another version."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None
