@@ -14,7 +14,7 @@ from refit.cli.options import example, json_option, name_argument, run_id_argume
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
-from refit.cli.story import OUTCOME_TONES, check_lines
+from refit.cli.story import OUTCOME_TONES, check_lines, opponent_words
 from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
@@ -84,7 +84,11 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
     else:
         yield _labelled("why", why(past))
     for manifest in found:
-        if isinstance(manifest, EvaluateManifest) and manifest.promise:
+        if not isinstance(manifest, EvaluateManifest):
+            continue
+        for one in manifest.opponents:
+            yield _labelled(one.role, opponent_words(one))
+        if manifest.promise:
             promise = manifest.promise
             yield _labelled("promise", f"{promise.version} was promoted over {promise.over}: {promise.reason}")
     if past.outcome:

@@ -46,7 +46,8 @@ class NothingToRollBackTo(ConfigError):
 
 
 class ModelLost(ArtifactError):
-    """The model file of a version that should become the champion is gone or altered."""
+    """The model file of a version that should become the champion, or a manifest of how it was made, is gone or
+    altered."""
 
     def __init__(self, version: str, why: ArtifactError) -> None:
         super().__init__(
@@ -159,7 +160,7 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
 
     Raises:
         NoSuchVersion: it was never made.
-        ModelLost: its model file is gone or altered.
+        ModelLost: its model file or a manifest is gone or altered.
         ConfigError: it is the champion already and nothing is on hold.
         Conflict: another mover was first.
     """
@@ -194,7 +195,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
 
     Raises:
         NothingToRollBackTo, NoSuchVersion: there is no such version.
-        ModelLost: its model file is gone or altered.
+        ModelLost: its model file or a manifest is gone or altered.
         ConfigError: nothing was ever promoted, or `to` is the champion.
         Conflict: another mover was first.
     """
@@ -243,7 +244,8 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
 
 def _check_model(store: ObjectStore, version: Version) -> None:
     try:
-        artifacts.read(store, version.model)
+        for artifact in (version.model, version.train, version.extract, version.evaluate):
+            artifacts.read(store, artifact)
     except ArtifactError as error:
         raise ModelLost(version.version, error) from error
 

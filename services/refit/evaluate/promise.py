@@ -13,10 +13,10 @@ from refit.core.errors import ArtifactError, ConfigError, DataError
 from refit.data.reader import SnapshotReader
 from refit.evaluate import reasons
 from refit.evaluate.bench import Bench
-from refit.evaluate.contender import Contender, Unusable, answer_of, of_version, sentence
-from refit.evaluate.hearing import find_clean_rows
+from refit.evaluate.contender import Contender, Unusable, answer_of, find_clean_rows, sentence
 from refit.evaluate.rows import BlockKind, arrange, least_spans
 from refit.evaluate.rule import check_line
+from refit.evaluate.version import of_version
 
 
 def look_back(context: Context, reader: SnapshotReader) -> Promise | None:
@@ -29,7 +29,10 @@ def look_back(context: Context, reader: SnapshotReader) -> Promise | None:
     if (move := promotion(moves, context.run.as_of, kind)) is None or (promise := _made(context, move)) is None:
         return None
     try:
-        found = _judged(reader, promise, of_version(context, promise.version), of_version(context, promise.over))
+        promoted, over = (
+            of_version(context, version, "champion", rebuilds=False) for version in (promise.version, promise.over)
+        )
+        found = _judged(reader, promise, promoted, over)
     except Unusable as error:
         return promise.model_copy(update={"reason": f"it cannot be told whether that holds: {error}"})
     except (ConfigError, DataError) as error:

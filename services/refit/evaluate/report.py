@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, Promise, RunRecord, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import Check, ExtractManifest, Opponent, Promise, RunRecord, ShiftCheck, TrainManifest, Verdict
 
 DRAWN_WIDTH = 320
 
@@ -46,6 +46,7 @@ class Facts:
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
     promise: Promise | None
+    opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
 
 

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import traceback
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,9 +22,10 @@ from refit.core.disk import disk
 from refit.core.errors import ConfigError, RefitError
 from refit.core.logs import foreign
 from refit.ml.persist import CannotSave, dump, types_beyond
-from refit.ml.trust import CLOSED, package_of
+from refit.ml.trust import BUILT_IN, CLOSED, package_of
 
 TRANSFORMER_KEY: Final = "features.transformer"
+_LIBRARIES: Final = frozenset(package_of(name) for name in BUILT_IN)
 _DISK_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -87,9 +88,22 @@ def packages(pipeline: Pipeline) -> frozenset[str]:
     return frozenset(package_of(name) for name in names) - CLOSED
 
 
-def digests(packages: Iterable[str]) -> dict[str, str]:
-    """Package → digest over the names and contents of its source files, for those that are installed here."""
-    return {name: found for name in sorted(packages) if (found := _digest(name)) is not None}
+def digests(packages: Collection[str]) -> dict[str, str]:
+    """Package → digest over the names and contents of its source files, for those that are installed here.
+
+    Libraries whose types are on the built-in list are left out: their versions tell all that matters.
+    """
+    return {name: found for name in sorted(set(packages) - _LIBRARIES) if (found := _digest(name)) is not None}
+
+
+def changes(then: Mapping[str, str], packages: Collection[str]) -> tuple[str, ...]:
+    """What differs here from the digests that a manifest tells, a sentence per package."""
+    here = digests(packages)
+    return tuple(
+        f"the code of {name} is not what it was" if name in then else f"nothing tells what the code of {name} was"
+        for name in sorted(set(packages) - _LIBRARIES)
+        if name not in then or then[name] != here.get(name)
+    )
 
 
 def _digest(package: str) -> str | None:

@@ -1,8 +1,9 @@
 """A version of the registry, verified and loaded: the champion, or one that is named."""
 
 import os
+import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from refit.core.domain import Column, ExtractManifest, TrainManifest, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.step import read_run
 from refit.core.store import ObjectStore, default_url, open_store
-from refit.ml import persist
 from refit.ml.frame import Kind, kind_of
-from refit.ml.own import named
 from refit.ml.raw import RawRows
+from refit.ml.stored import StoredModel, stored_model
+
+
+class VersionsDiffer(UserWarning):
+    """A model is used with other libraries than those that fitted it."""
 
 
 class NothingPromoted(ConfigError):
@@ -40,6 +44,7 @@ class Model:
         columns: The columns of the rows that it was trained on.
         body: The model file; its digest is that of the manifest.
         estimator: The fitted scikit-learn Pipeline; takes rows as frame.to_frame gives them.
+        notes: What differs from where it was fitted, and whether that is known to matter, in words.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Model:
     columns: tuple[Column, ...]
     body: bytes
     estimator: Any
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -68,10 +74,15 @@ def load(name: str, store: str | None = None) -> Any:
 
     Raises:
         ConfigError: no such pipeline or store, or nothing was promoted yet.
-        ArtifactError: the model is gone, altered, or holds a type that is not allowed.
+        ArtifactError: the model is gone, altered, holds a type that is not allowed, or does not say what it said.
+
+    Warns:
+        VersionsDiffer: libraries or code are not those that fitted it.
     """
     root = open_store(store or default_url(os.environ, Path.cwd()))
     model = open_model(root.under(f"{name}/"), name)
+    for note in model.notes:
+        warnings.warn(note, VersionsDiffer, stacklevel=3)  # where refit.load was called
     steps = Steps([("rows", RawRows(model.kinds)), *model.estimator.steps])
     steps.version = model.version.version
     return steps
@@ -86,7 +97,9 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
     Raises:
         NothingPromoted: there is no champion, and no version is named.
         NoSuchVersion: the one that is named was never made.
-        ArtifactError: an object is gone or altered, or the model file is refused.
+        ArtifactError: an object is gone or altered, the model file is refused, or the model does not say any more
+            what it said when it was judged.
+        OwnCodeFails: code of the user's own fails on rows that it could take then.
     """
     chosen = registry.read_version(store, version or _champion(store, name))
     train = TrainManifest.from_json(artifacts.read(store, chosen.train), chosen.train.key)
@@ -96,8 +109,17 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
     columns = extract.snapshot.columns if extract.snapshot else ()
     if missing := set(train.columns) - {column.name for column in columns}:
         raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")
-    body = artifacts.read(store, chosen.model)
-    return Model(name, chosen, pipeline, train, columns, body, persist.load(body, named(pipeline, train.trusted)))
+    found = stored_model(chosen, train, pipeline, partial(artifacts.read, store))
+    return Model(name, chosen, pipeline, train, columns, found.body, found.estimator, _notes(chosen.version, found))
+
+
+def _notes(version: str, found: StoredModel) -> tuple[str, ...]:
+    if not found.changes:
+        return ()
+    changed = "; ".join(found.changes)
+    if found.asked_rows is None:
+        return (f"version {version}: {changed}; it cannot be asked whether that matters: {found.unasked}",)
+    return (f"version {version}: {changed}; asked again about {found.asked_rows:,} rows, it says what it said",)
 
 
 def _champion(store: ObjectStore, name: str) -> str:

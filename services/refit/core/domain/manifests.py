@@ -6,7 +6,7 @@ from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Look, Promise, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Look, Opponent, Promise, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -90,6 +90,8 @@ class EvaluateManifest(Manifest):
     shift: tuple[ShiftCheck, ...] = ()
     promise: Promise | None = None
     """How the last promotion fares; None where no version was promoted over another one."""
+    opponents: tuple[Opponent, ...] = ()
+    """The champion, and the anchor where it is another version."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None
