@@ -68,7 +68,7 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
         batches = list(tables)
         there = sum(len(batch) for batch in batches)
     if not batches:
-        raise NoTrainingRows(*_why_none(reader))
+        raise NoTrainingRows(*why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
     return TrainingRows(drain(batches, columns), y, there, span["min"].as_py(), span["max"].as_py())
@@ -76,13 +76,24 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     """The rows less those that `outliers: drop_3sigma` drops."""
-    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
-    if block is None or block.outliers != "drop_3sigma":
+    columns = columns_to_drop_by(pipeline)
+    if not columns:
         return rows
-    kept = outliers.inside(rows.X[list(block.columns)].to_numpy())
-    dropped = int((~kept).sum())
-    note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
-    return replace(rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=(note,) if dropped else ())
+    kept = outliers.inside(rows.X[columns].to_numpy())
+    return replace(
+        rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=dropped(int((~kept).sum()), len(kept))
+    )
+
+
+def columns_to_drop_by(pipeline: Pipeline) -> list[str]:
+    """Columns whose values beyond 3 sigma drop their training rows; none where the file does not say so."""
+    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
+    return list(block.columns) if block is not None and block.outliers == "drop_3sigma" else []
+
+
+def dropped(rows: int, there: int) -> tuple[str, ...]:
+    """What is said of rows that were dropped; nothing where none was."""
+    return (f"{rows:,} of {there:,} training rows dropped: a value beyond 3 sigma",) if rows else ()
 
 
 def check_classes(y: Array, task: str, column: str) -> None:
@@ -91,14 +102,17 @@ def check_classes(y: Array, task: str, column: str) -> None:
     Raises:
         BadTarget: one class only, more than two for a binary task, or more than 1,000.
     """
-    if task == "regression":
-        return
-    classes = np.unique(y).tolist()
+    if task != "regression":
+        check_labels(np.unique(y).tolist(), len(y), task, column)
+
+
+def check_labels(classes: Sequence[Any], rows: int, task: str, column: str) -> None:
+    """As `check_classes`, of the distinct classes of so many training rows."""
     if len(classes) < 2:
         raise BadTarget(
             column,
             task,
-            f"all {len(y):,} training rows have the class {classes[0]!r}",
+            f"all {rows:,} training rows have the class {classes[0]!r}",
             next="look at the query and the window: a classifier needs rows of two classes",
         )
     if task == "binary" and len(classes) > 2:
@@ -107,7 +121,7 @@ def check_classes(y: Array, task: str, column: str) -> None:
         raise BadTarget(
             column,
             task,
-            f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
+            f"it has {len(classes):,} classes in {rows:,} training rows, and a model takes {MOST_CLASSES:,} at most",
             next="take rare classes together in the query; for a quantity use task: regression",
         )
 
@@ -140,14 +154,20 @@ def uneven_shares(reader: SnapshotReader) -> Iterator[str]:
 
 def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:
     """A warning per column that has no value in any training row."""
-    return tuple(f'"{name}" has no value in any training row' for name in X.columns if X[name].isna().all())
+    return tuple(without_a_value(name) for name in X.columns if X[name].isna().all())
+
+
+def without_a_value(name: str) -> str:
+    """What is said of such a column."""
+    return f'"{name}" has no value in any training row'
 
 
 def _column(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
     return pa.chunked_array([batch.column(name) for batch in batches])
 
 
-def _why_none(reader: SnapshotReader) -> tuple[str, str]:
+def why_none(reader: SnapshotReader) -> tuple[str, str]:
+    """Why the reader has no training row, and what to do."""
     target, cut = reader.pipeline.target, reader.cut
     unlabelled = reader.count("train", labelled=False)
     if unlabelled:

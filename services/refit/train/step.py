@@ -14,8 +14,7 @@ from refit.ml import own
 from refit.ml.fitting import fitted
 from refit.ml.persist import CannotSave, dump, load
 from refit.ml.rows import NoTrainingRows
-
-PROOF_ROWS: Final = 200
+from refit.train import checkpoints
 
 
 def train(context: Context) -> TrainManifest:
@@ -30,17 +29,19 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    made = fitted(reader, extract.snapshot.columns, context.report)
-    body, rows, packages = dump(made.steps), made.rows, own.packages(pipeline)
+    made = fitted(
+        reader, extract.snapshot.columns, context.report, checkpoints.keeper(context, extract), context.folder
+    )
+    body, packages = dump(made.steps), own.packages(pipeline)
     trusted = own.trusted_types(body, packages)
-    prove(body, trusted, made.steps, rows.X.iloc[:PROOF_ROWS])
+    prove(body, trusted, made.steps, made.sample)
     return context.manifest(
         TrainManifest,
         model=context.write("model.skops", body),
-        rows=len(rows.y),
-        rows_there=rows.there,
-        trained_from=rows.first,
-        trained_until=reader.cut or rows.last,
+        rows=made.rows,
+        rows_there=made.there,
+        trained_from=made.first,
+        trained_until=reader.cut or made.last,
         estimator=pipeline.model.estimator,
         params=pipeline.model.params,
         seed=pipeline.model.seed,
@@ -50,6 +51,7 @@ def train(context: Context) -> TrainManifest:
         columns=made.columns,
         trusted=trusted,
         code=own.digests(packages),
+        batches=made.batches,
         warnings=made.warnings,
     )
 
