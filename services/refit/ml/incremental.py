@@ -38,7 +38,11 @@ _FREQUENCY: Final = f"{FEATURES_STEP}__categorical__min_frequency"
 
 
 class NoBatches(ConfigError):
-    """The estimator cannot be fitted batch by batch."""
+    """The estimator cannot be fitted batch by batch as the key of `model` asks."""
+
+    def __init__(self, key: str, reason: str, next: str) -> None:
+        super().__init__(f"model.{key}: {reason}", next=next)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,16 @@ def check_takes_batches(estimator: Any, model: Model, task: str) -> None:
     name = type(estimator).__name__
     if not hasattr(estimator, "partial_fit"):
         raise NoBatches(
-            f"model.incremental: {name} has no partial_fit with these params",
-            next="choose an estimator that has it, like sklearn.linear_model.SGDClassifier, or leave incremental out; "
+            "incremental",
+            f"{name} has no partial_fit with these params",
+            "choose an estimator that has it, like sklearn.linear_model.SGDClassifier, or leave incremental out; "
             "model.sample fits on a part of the rows",
         )
     parameters, weights = estimator.get_params(deep=False), model.class_weight
     if weights is not None and "class_weight" not in parameters and not _takes(estimator, "sample_weight"):
-        raise NoBatches(f"model.class_weight: {name} has no way to weigh rows in partial_fit; leave it out")
+        raise NoBatches(
+            "class_weight", f"{name} has no way to weigh rows in partial_fit", "leave it out, or leave incremental out"
+        )
     tried = clone(estimator)
     if weights is not None and "class_weight" in parameters:
         tried.set_params(class_weight=None)
@@ -121,8 +128,9 @@ def check_takes_batches(estimator: Any, model: Model, task: str) -> None:
     except FIT_ERRORS as error:
         if _can_fit(clone(tried), X, y):  # else it wants other rows than these
             raise NoBatches(
-                f"model.incremental: {name} refuses partial_fit with these params: {first_line(error)}",
-                next="choose other params, or leave incremental out",
+                "incremental",
+                f"{name} refuses partial_fit with these params: {first_line(error)}",
+                "choose other params, or leave incremental out",
             ) from error
 
 
@@ -268,7 +276,9 @@ def _weights(estimator: Any, model: Model, classes: dict[Any, int]) -> Array | N
         check_weights(model.class_weight, list(classes))
         of_class = {label: model.class_weight.get(label, 1.0) for label in classes}
     if "class_weight" in estimator.get_params(deep=False):
-        estimator.set_params(class_weight=of_class)
+        # skops reads a key of False back as True; 0 and 1 are equal to both.
+        keyed = {int(label) if isinstance(label, bool) else label: weight for label, weight in of_class.items()}
+        estimator.set_params(class_weight=keyed)
         return None
     return np.array(list(of_class.values()))
 
