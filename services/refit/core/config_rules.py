@@ -216,6 +216,19 @@ def _weights_are_for_classes(sections: Sections) -> Broken:
         yield ("model", "params", "random_state"), "is given as model.seed too"
 
 
+def _batches_take_all_rows(sections: Sections) -> Broken:
+    model = sections.get("model")
+    if model is None or model.batches is None:
+        return
+    if model.sample is not None:
+        yield (
+            ("model", "sample"),
+            "fits on a part of the rows, and incremental on all of them: leave one out",
+        )
+    if model.search is not None:
+        yield ("model", "search"), "fits on all rows at once, and incremental never does: leave one out"
+
+
 RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _target_is_apart,
     _features_are_apart,
@@ -224,4 +237,5 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _roles_have_fitting_types,
     _sensitive_values_stay,
     _weights_are_for_classes,
+    _batches_take_all_rows,
 )

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import numpy as np
-
 from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
@@ -11,6 +9,7 @@ from refit.data.reader import SnapshotReader
 from refit.ml import own
 from refit.ml.fitting import fitted, saved
 from refit.ml.rows import NoTrainingRows
+from refit.train import checkpoints
 
 
 def train(context: Context) -> TrainManifest:
@@ -25,25 +24,27 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    made = fitted(reader, extract.snapshot.columns, context.report)
-    rows, packages = made.rows, own.packages(pipeline)
+    keeper = checkpoints.keeper(context, extract)
+    made = fitted(reader, extract.snapshot.columns, context.report, keeper=keeper, folder=context.folder)
+    packages = own.packages(pipeline)
     body, trusted = saved(made, packages)
     return context.manifest(
         TrainManifest,
         model=context.write("model.skops", body),
-        rows=len(rows.y),
-        rows_there=rows.there,
-        trained_from=rows.first,
-        trained_until=reader.cut or rows.last,
+        rows=made.rows,
+        rows_there=made.there,
+        trained_from=made.first,
+        trained_until=reader.cut or made.last,
         estimator=pipeline.model.estimator,
         params=pipeline.model.params,
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
-        classes=tuple(np.asarray(getattr(made.steps[-1], "classes_", ())).tolist()),
+        classes=made.classes,
         columns=made.columns,
         trusted=trusted,
         code=own.digests(packages),
+        batches=made.batches,
         warnings=made.warnings,
     )
 

@@ -2,8 +2,16 @@
 
 from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.checkpoint import Checkpoint
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
-from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.manifests import (
+    BatchFit,
+    EvaluateManifest,
+    ExtractManifest,
+    Manifest,
+    PublishManifest,
+    TrainManifest,
+)
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
@@ -15,7 +23,9 @@ __all__ = [
     "STEPS",
     "Artifact",
     "Batch",
+    "BatchFit",
     "Check",
+    "Checkpoint",
     "Column",
     "Decision",
     "EvaluateManifest",

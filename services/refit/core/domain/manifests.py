@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName
+from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
 from refit.core.domain.snapshot import Rows, Snapshot
 from refit.core.domain.verdict import Look, Opponent, Promise, Reference, ShiftCheck, Verdict
 
@@ -46,6 +46,20 @@ class ExtractManifest(Manifest):
     profile: Artifact | None = None
 
 
+class BatchFit(Value):
+    """How a model was fitted batch by batch."""
+
+    passes: int
+    batches: int
+    """Over all passes."""
+    learned_on: int
+    """Rows that the features were learned on."""
+    checkpoints: int
+    """Of the whole fit; the number of the last one."""
+    resumed_from: int | None = None
+    """The number of the checkpoint that this attempt went on from; None: from the start."""
+
+
 class TrainManifest(Manifest):
     step: StepName = "train"
     model: Artifact
@@ -68,6 +82,8 @@ class TrainManifest(Manifest):
     """Types beyond the built-in list that the pipeline's file allows the loader to build."""
     code: dict[str, str] = Field(default_factory=dict)
     """Package of the user's own that the file names → digest of its source files."""
+    batches: BatchFit | None = None
+    """None: fitted on all rows at once."""
     warnings: tuple[str, ...] = ()
 
 
