@@ -14,12 +14,15 @@ import pyarrow.compute as pc
 from refit.core.config import Pipeline
 from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
+from refit.data.hashing import Words, hash_rows
 from refit.data.reader import Side, SnapshotReader
 from refit.data.sampling import smallest
-from refit.data.split import hash_fraction
+from refit.data.split import entities, hash_fraction
+from refit.data.standing import microseconds_of
 from refit.ml import outliers
 from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
 
+FOLD_SALT: Final = "refit folds"
 MOST_CLASSES: Final = 1000  # a model keeps a probability for each: more are numbers or keys in disguise
 
 
@@ -40,6 +43,8 @@ class TrainingRows:
         there: Labelled training rows that there were before any was left out.
         first, last: Cursors of the oldest and the newest row.
         notes: What was done to the rows, in words.
+        cursors: Of each row, in microseconds; None unless a search needs them.
+        entities: A hash of each row's entity; None unless a search needs them and several rows may share one.
     """
 
     X: pd.DataFrame
@@ -48,6 +53,8 @@ class TrainingRows:
     first: datetime
     last: datetime
     notes: tuple[str, ...] = ()
+    cursors: Array | None = None
+    entities: Words | None = None
 
 
 def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
@@ -60,7 +67,9 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
     pipeline = reader.pipeline
     target, cursor = pipeline.target, pipeline.source.cursor
     key, sample = pipeline.source.key, pipeline.model.sample
-    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ())]))
+    searches = pipeline.model.search is not None
+    by = entities(pipeline) if searches else None
+    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ()), *(by or ())]))
     tables = (batch.table for batch in reader.rows(wanted, "train"))
     if sample:
         batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
@@ -71,18 +80,28 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
         raise NoTrainingRows(*_why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
-    return TrainingRows(drain(batches, columns), y, there, span["min"].as_py(), span["max"].as_py())
+    cursors = microseconds_of(_column(batches, cursor).combine_chunks()) if searches else None
+    hashes = hash_rows([_column(batches, name) for name in by], FOLD_SALT) if by else None
+    X = drain(batches, columns)
+    return TrainingRows(X, y, there, span["min"].as_py(), span["max"].as_py(), (), cursors, hashes)
+
+
+def dropping(pipeline: Pipeline) -> tuple[str, ...]:
+    """The columns whose outliers cost a training row its place."""
+    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
+    return block.columns if block is not None and block.outliers == "drop_3sigma" else ()
 
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     """The rows less those that `outliers: drop_3sigma` drops."""
-    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
-    if block is None or block.outliers != "drop_3sigma":
+    columns = dropping(pipeline)
+    if not columns:
         return rows
-    kept = outliers.inside(rows.X[list(block.columns)].to_numpy())
+    kept = outliers.inside(rows.X[list(columns)].to_numpy())
     dropped = int((~kept).sum())
     note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
-    return replace(rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=(note,) if dropped else ())
+    X = rows.X[kept].reset_index(drop=True)
+    return replace(rows, X=X, y=rows.y[kept], notes=(note,) if dropped else (), cursors=None, entities=None)
 
 
 def check_classes(y: Array, task: str, column: str) -> None:

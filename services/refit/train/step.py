@@ -10,9 +10,10 @@ from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.ml import estimator, features, own
+from refit.ml import combinations, estimator, features, own
 from refit.ml.persist import CannotSave, dump, load
 from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
+from refit.train.search import search, search_warnings
 
 PROOF_ROWS: Final = 200
 
@@ -34,11 +35,16 @@ def train(context: Context) -> TrainManifest:
     packages = own.packages(pipeline)
     if packages:
         own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
-    rows = without_outliers(pipeline, read(reader, chosen.columns))
+    rows = read(reader, chosen.columns)
+    check_classes(rows.y, pipeline.task, pipeline.target)
+    searched = search(context, extract.snapshot.columns, rows) if pipeline.model.search else None
+    model = combinations.chosen(pipeline.model, searched)
+    steps = estimator.build(pipeline.model_copy(update={"model": model}), extract.snapshot.columns)
+    rows = without_outliers(pipeline, rows)
     check_classes(rows.y, pipeline.task, pipeline.target)
     of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
     context.report(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
-    warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model, packages)
+    warnings = estimator.fit(steps, rows.X, rows.y, model, packages)
     body = dump(steps)
     trusted = own.trusted_types(body, packages)
     prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
@@ -50,14 +56,22 @@ def train(context: Context) -> TrainManifest:
         trained_from=rows.first,
         trained_until=reader.cut or rows.last,
         estimator=pipeline.model.estimator,
-        params=pipeline.model.params,
+        params=model.params,
+        search=searched,
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
         classes=tuple(np.asarray(getattr(steps[-1], "classes_", ())).tolist()),
         columns=chosen.columns,
         trusted=trusted,
-        warnings=(*chosen.warnings, *uneven_shares(reader), *empty_columns(rows.X), *rows.notes, *warnings),
+        warnings=(
+            *chosen.warnings,
+            *search_warnings(pipeline, searched),
+            *uneven_shares(reader),
+            *empty_columns(rows.X),
+            *rows.notes,
+            *warnings,
+        ),
     )
 
 

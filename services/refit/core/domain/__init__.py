@@ -7,6 +7,7 @@ from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manif
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
 from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, SliceCheck, Verdict
 
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "Check",
     "Column",
+    "Combination",
     "Decision",
     "EvaluateManifest",
     "Exclusion",
@@ -43,6 +45,8 @@ __all__ = [
     "Result",
     "Rows",
     "RunRecord",
+    "SearchTable",
+    "Searched",
     "ShiftCheck",
     "SliceCheck",
     "Snapshot",
@@ -52,6 +56,7 @@ __all__ = [
     "Stretch",
     "Termination",
     "TrainManifest",
+    "Trial",
     "Undone",
     "Value",
     "Verdict",
