@@ -60,7 +60,7 @@ class Range(Section):
     @property
     def kind(self) -> str:
         """The one of the four that is written."""
-        return next(name for name in RANGES if getattr(self, name) is not None)
+        return next(name for name in RANGES if name in self.model_fields_set)
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -101,8 +101,8 @@ class Search(Section):
 
 
 def _range_rules(range_: Range) -> Iterator[tuple[Path, str]]:
-    written = [name for name in RANGES if getattr(range_, name) is not None]
-    if len(written) != 1:
+    written = [name for name in RANGES if name in range_.model_fields_set]
+    if len(written) != 1 or getattr(range_, written[0]) is None:
         yield (), f"needs exactly one of {', '.join(RANGES[:-1])} and {RANGES[-1]}, or is a list of values"
         return
     kind, (low, high) = written[0], range_.ends
