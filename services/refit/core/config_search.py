@@ -100,6 +100,13 @@ class Search(Section):
         return self
 
 
+def most(search: Search) -> int:
+    """How many combinations are tried at most, the file's own params among them."""
+    sizes = [len(values) for values in search.space.values() if isinstance(values, tuple)]
+    whole = math.prod(sizes) if len(sizes) == len(search.space) else search.n_iter
+    return 1 + min(search.n_iter, whole)
+
+
 def _range_rules(range_: Range) -> Iterator[tuple[Path, str]]:
     written = [name for name in RANGES if name in range_.model_fields_set]
     if len(written) != 1 or getattr(range_, written[0]) is None:

@@ -6,7 +6,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, RunRecord, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import Check, ExtractManifest, RunRecord, SearchTable, ShiftCheck, TrainManifest, Verdict
+from refit.evaluate.trials import search_facts
 
 DRAWN_WIDTH = 320
 
@@ -46,11 +47,18 @@ class Facts:
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
     warnings: tuple[str, ...]
+    search: SearchTable | None = None
 
 
 def render(facts: Facts) -> bytes:
     """The page as UTF-8; every value is escaped."""
-    page = template().render(facts=facts, draw=draw, width=DRAWN_WIDTH, score_names=score_names(facts.scores))
+    page = template().render(
+        facts=facts,
+        draw=draw,
+        width=DRAWN_WIDTH,
+        score_names=score_names(facts.scores),
+        search=search_facts(facts.search) if facts.search else None,
+    )
     return page.encode()
 
 

@@ -18,6 +18,7 @@ from refit.core.domain import (
     ExtractManifest,
     Look,
     Move,
+    SearchTable,
     ShiftCheck,
     SliceCheck,
     TrainManifest,
@@ -85,6 +86,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_clean=len(rows),
         shift=shift,
         warnings=(*extract.warnings, *train.warnings, *known, *opponents.warnings),
+        search=_search_table(context, train),
     )
     return context.manifest(
         EvaluateManifest,
@@ -104,6 +106,12 @@ def evaluate(context: Context) -> EvaluateManifest:
         report=context.write("report.html", render(facts)),
         warnings=(*known, *opponents.warnings),
     )
+
+
+def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
+    if train.search is None:
+        return None
+    return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
 
 
 def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:

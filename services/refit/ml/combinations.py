@@ -7,7 +7,6 @@ shows what was fitted and a person can write it into the file.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -63,13 +62,6 @@ def draw(search: Search, seed: int) -> list[dict[str, Any]]:
             if not any(_same(ordered, other) for other in found):
                 found.append(ordered)
     return found
-
-
-def most(search: Search) -> int:
-    """How many combinations are tried at most, the file's own params among them."""
-    sizes = [None if isinstance(values, Range) else len(values) for values in search.space.values()]
-    whole = prod(size for size in sizes if size is not None) if None not in sizes else search.n_iter
-    return 1 + min(search.n_iter, whole)
 
 
 def chosen(model: Model, searched: Searched | None) -> Model:

@@ -77,7 +77,18 @@ def test_two_runs_are_told_side_by_side_with_the_largest_changes_first(two: Obje
 
 def test_the_document_has_all_of_it_and_nothing_of_bins(two: ObjectStore, call: Call) -> None:
     document = call("diff", "loans", FIRST, SECOND, "--json").document
-    assert set(document) == {"format", "pipeline", "a", "b", "file", "rows", "columns", "scores", "versions"}
+    assert set(document) == {
+        "format",
+        "pipeline",
+        "a",
+        "b",
+        "file",
+        "rows",
+        "columns",
+        "params",
+        "scores",
+        "versions",
+    }
     assert (document["a"]["run_id"], document["b"]["run_id"]) == (FIRST, SECOND)
     assert document["file"]["same"] is False
     assert "+  length: 9d" in document["file"]["diff"]
