@@ -5,21 +5,35 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from refit.core.config import Pipeline, default_score
+from refit.core.config import Model, Pipeline, default_score
 from refit.core.config_search import Search
 from refit.core.config_types import duration_text
-from refit.core.context import Context
+from refit.core.context import Context, max_rss_bytes
 from refit.core.cores import cores
 from refit.core.domain import Column, Combination, Searched, SearchTable, Trial
 from refit.ml import combinations, estimator, folds, own
 from refit.ml.search import OWN, Found, Means, NoFolds, Time, rounds, run, usable_folds
 from refit.ml.trial import Ground
 from refit.ml.workers import Workers
-from refit.train.rows import TrainingRows, dropping
+from refit.train.rows import TrainingRows, check_classes, dropping
 
 TABLE: Final = "search.json"
 TOLD_SECONDS: Final = 2.0
 AHEAD: Final = 2  # trials begun for each worker: one runs, one waits
+
+
+def tune(context: Context, columns: Sequence[Column], rows: TrainingRows) -> tuple[Model, Searched | None]:
+    """The section `model` that is fitted by, and the search that chose its params, where the file asks for one.
+
+    Raises:
+        As `search`, and BadTarget: the rows have not the classes that the task needs.
+    """
+    pipeline = context.pipeline
+    if pipeline.model.search is None:
+        return pipeline.model, None
+    check_classes(rows.y, pipeline.task, pipeline.target)
+    searched = search(context, columns, rows)
+    return combinations.chosen(pipeline.model, searched), searched
 
 
 def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> Searched:
@@ -55,6 +69,7 @@ def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> S
         folds=len(usable),
         seconds=round(time.monotonic() - begun, 3),
         workers=count,
+        memory_bytes=count * max_rss_bytes(of_children=True),
         is_cut=found.is_cut,
         table=context.write(TABLE, table.to_json()),
     )

@@ -10,10 +10,10 @@ from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.ml import combinations, estimator, features, own
+from refit.ml import estimator, features, own
 from refit.ml.persist import CannotSave, dump, load
 from refit.train.rows import NoTrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
-from refit.train.search import search, search_warnings
+from refit.train.search import search_warnings, tune
 
 PROOF_ROWS: Final = 200
 
@@ -36,9 +36,7 @@ def train(context: Context) -> TrainManifest:
     if packages:
         own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
     rows = read(reader, chosen.columns)
-    check_classes(rows.y, pipeline.task, pipeline.target)
-    searched = search(context, extract.snapshot.columns, rows) if pipeline.model.search else None
-    model = combinations.chosen(pipeline.model, searched)
+    model, searched = tune(context, extract.snapshot.columns, rows)
     steps = estimator.build(pipeline.model_copy(update={"model": model}), extract.snapshot.columns)
     rows = without_outliers(pipeline, rows)
     check_classes(rows.y, pipeline.task, pipeline.target)
@@ -50,6 +48,7 @@ def train(context: Context) -> TrainManifest:
     prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
     return context.manifest(
         TrainManifest,
+        of_workers=searched.memory_bytes if searched else 0,
         model=context.write("model.skops", body),
         rows=len(rows.y),
         rows_there=rows.there,

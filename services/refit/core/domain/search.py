@@ -63,6 +63,8 @@ class Searched(Value):
     folds: int
     seconds: float
     workers: int
+    memory_bytes: int = 0
+    """What they held at most, together: the largest of them times their number."""
     is_cut: bool = False
     """The time budget ended it; the same rows and file may choose otherwise."""
     table: Artifact
