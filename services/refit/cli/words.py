@@ -94,11 +94,7 @@ def one_line(text: str, limit: int = 100) -> str:
 def search(found: Searched) -> str:
     """What a search chose, by which score, and of how many."""
     params = ", ".join(f"{name} = {one_line(str(value), 40)}" for name, value in found.params.items()) or OWN_PARAMS
-    of = (
-        f"{found.tried} of {plural(found.combinations, 'combination')}"
-        if found.is_cut
-        else f"{found.tried} combinations"
-    )
+    of = f"{found.tried:,} of {found.combinations:,}" if found.is_cut else f"{found.tried:,}"
     score = f", {found.scoring} {figure(found.score)}" if found.score is not None else ""
     own = f", {figure(found.own_score)} by {OWN_PARAMS}" if found.params and found.own_score is not None else ""
     return f"{params}{score}{own}; {of} combinations tried on {plural(found.folds, 'fold')}"
