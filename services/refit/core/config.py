@@ -26,6 +26,7 @@ from pydantic import (
 
 from refit.core.config_faults import InvalidFile, fault_at, model_faults
 from refit.core.config_rules import Sections, broken_rules, gate_rules
+from refit.core.config_search import Search
 from refit.core.config_sections import (
     AutoFeatures,
     ColumnContract,
@@ -105,8 +106,8 @@ class Model(Section):
     """true, or a mapping: fit by partial_fit over shuffled batches, with memory that does not grow with the rows."""
     sample: Sample | None = None
     """Train on a random part of the training rows; the holdout stays whole."""
-    search: Annotated[dict[str, Any] | None, not_built(None)] = None
-    """Search for parameters. Not built yet."""
+    search: Search | None = None
+    """Parameters that are searched for, on the training rows alone."""
 
     @property
     def batches(self) -> Batches | None:
@@ -336,20 +337,26 @@ def evaluation(pipeline: Pipeline, *, probabilities: bool = True) -> Evaluate:
     does; a caller who knows better passes `probabilities=False`, and a gate left to default takes a score without.
     """
     written, classes = pipeline.evaluate.model_fields_set, pipeline.task != "regression"
-    weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
     ranking = _ranking_score(pipeline.task, probabilities=probabilities)
-    score = "neg_root_mean_squared_error"
-    if classes:
-        score = ranking if weighted or not probabilities else "neg_log_loss"
     values = dict(pipeline.evaluate)
     if "gate" not in written:
-        values["gate"] = (GateLine(score=score, min_gain=0.0),)
+        values["gate"] = (GateLine(score=default_score(pipeline, probabilities=probabilities), min_gain=0.0),)
     if "scores" not in written:
         judged = [line.score for line in values["gate"]]
         values["scores"] = tuple(dict.fromkeys([*judged, ranking]))
     if "max_shift" not in written:
         values["max_shift"] = 0.10 if classes else 0.20
     return Evaluate.model_construct(_fields_set=set(written), **values)
+
+
+def default_score(pipeline: Pipeline, *, probabilities: bool) -> str:
+    """What models are judged by where the file does not say: by the gate, and by a search."""
+    if pipeline.task == "regression":
+        return "neg_root_mean_squared_error"
+    weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
+    if weighted or not probabilities:
+        return _ranking_score(pipeline.task, probabilities=probabilities)
+    return "neg_log_loss"
 
 
 def _ranking_score(task: Task, *, probabilities: bool) -> str:

@@ -225,8 +225,17 @@ def _batches_take_all_rows(sections: Sections) -> Broken:
             ("model", "sample"),
             "fits on a part of the rows, and incremental on all of them: leave one out",
         )
-    if model.search is not None:
-        yield ("model", "search"), "fits on all rows at once, and incremental never does: leave one out"
+
+
+def _search_is_of_whole_fits(sections: Sections) -> Broken:
+    model = sections.get("model")
+    if model is None or model.search is None:
+        return
+    for name in model.search.space:
+        if name in model.params:
+            yield ("model", "search", "space", name), "is given as model.params too; take it out there, or here"
+    if model.batches is not None:
+        yield ("model", "search"), "tries whole fits, and incremental makes none; leave one of the two out"
 
 
 RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
@@ -238,4 +247,5 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _sensitive_values_stay,
     _weights_are_for_classes,
     _batches_take_all_rows,
+    _search_is_of_whole_fits,
 )

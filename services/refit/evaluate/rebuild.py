@@ -23,6 +23,7 @@ from refit.evaluate.rows import CleanRows, arrange
 from refit.evaluate.rule import first_score
 from refit.evaluate.shift import reference
 from refit.ml import features, own
+from refit.ml.combinations import chosen
 from refit.ml.fitting import Fitted, fitted
 from refit.ml.scores import Responses
 
@@ -70,7 +71,9 @@ def _fit(
     context: Context, reader: SnapshotReader, train: TrainManifest, gone: Sequence[str]
 ) -> tuple[Any, tuple[str, ...]]:
     """The fitted model and its columns; of the rows that it was fitted on nothing is held any more."""
-    less = replace(reader, pipeline=features.without(reader.pipeline, gone))
+    pipeline = features.without(reader.pipeline, gone)
+    model = chosen(pipeline.model, train.search)  # what was chosen then is fitted, and nothing is searched for again
+    less = replace(reader, pipeline=pipeline.model_copy(update={"model": model}))
     columns = [column for column in reader.snapshot.columns if column.name not in gone]
     try:
         made = fitted(less, columns, context.report, folder=context.folder)

@@ -19,6 +19,7 @@ from refit.core.domain import (
     ExtractManifest,
     Look,
     Move,
+    SearchTable,
     ShiftCheck,
     SliceCheck,
     TrainManifest,
@@ -93,6 +94,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         promise=promise,
         opponents=opponents.records,
         warnings=(*extract.warnings, *train.warnings, *known, *opponents.told()),
+        search=_search_table(context, train),
     )
     return context.manifest(
         EvaluateManifest,
@@ -114,6 +116,12 @@ def evaluate(context: Context) -> EvaluateManifest:
         report=context.write("report.html", render(facts)),
         warnings=(*known, *opponents.told()),
     )
+
+
+def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
+    if train.search is None:
+        return None
+    return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
 
 
 def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:

@@ -12,14 +12,25 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.pipeline import Pipeline as Steps
 
-from refit.core.domain import BatchFit, Column
+from refit.core.config import Model
+from refit.core.domain import BatchFit, Column, Searched
 from refit.core.step import scratch
 from refit.data.reader import Side, SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.batches import deal_rows
 from refit.ml.incremental import Keeper, check_takes_batches, fit
 from refit.ml.persist import CannotSave, dump, load
-from refit.ml.rows import check_classes, empty_columns, read, uneven_shares, without_a_value, without_outliers
+from refit.ml.rows import (
+    TrainingRows,
+    check_classes,
+    empty_columns,
+    read,
+    uneven_shares,
+    without_a_value,
+    without_outliers,
+)
+
+Tune = Callable[[TrainingRows], tuple[Model, Searched | None]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,8 @@ class Fitted:
         first, last: Cursors of the oldest and the newest of these.
         sample: A few of them, as the model takes them.
         warnings: What was left out or is odd, and what the libraries warned of.
+        model: The section of the file that it was fitted by, with what a search chose as params.
+        searched: What chose them; None without a search.
         batches: How they were learned from batch by batch; None: all at once.
     """
 
@@ -61,6 +74,8 @@ class Fitted:
     last: datetime
     sample: pd.DataFrame
     warnings: tuple[str, ...]
+    model: Model
+    searched: Searched | None = None
     batches: BatchFit | None = None
 
     @property
@@ -76,6 +91,7 @@ def fitted(
     among: Among = TRAINING,
     *,
     params: Mapping[str, Any] | None = None,
+    tune: Tune | None = None,
     keeper: Keeper | None = None,
     folder: Path | None = None,
 ) -> Fitted:
@@ -85,6 +101,7 @@ def fitted(
         columns: Those of the snapshot that the model may know of.
         tell: Gets a short line before the fit, which may take hours, and more while it goes on batch by batch.
         params: Parameters of the estimator set beside the file's.
+        tune: Chooses params on the rows, where the file asks for a search; None: those of the file are taken.
         keeper: Where states of a fit over batches are kept, and the one to go on from.
         folder: Takes the rows of such a fit, and is rid of them afterwards; by default the system's temporary folder.
 
@@ -103,7 +120,7 @@ def fitted(
     if packages := own.packages(pipeline):
         own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
     if pipeline.model.batches is None:
-        return _at_once(reader, chosen, steps, among, tell)
+        return _at_once(reader, columns, chosen, steps, among, tell, tune)
     check_takes_batches(steps[-1], pipeline.model, pipeline.task)
     return _in_batches(reader, chosen, steps, among, tell, keeper or Keeper(), folder)
 
@@ -129,17 +146,27 @@ def saved(made: Fitted, packages: frozenset[str]) -> tuple[bytes, tuple[str, ...
 
 
 def _at_once(
-    reader: SnapshotReader, chosen: features.Plan, steps: Steps, among: Among, tell: Callable[[str], None]
+    reader: SnapshotReader,
+    columns: Sequence[Column],
+    chosen: features.Plan,
+    steps: Steps,
+    among: Among,
+    tell: Callable[[str], None],
+    tune: Tune | None,
 ) -> Fitted:
-    pipeline = reader.pipeline
-    rows = without_outliers(pipeline, read(reader, chosen.columns, among.side, among.classes))
+    pipeline, searched = reader.pipeline, None
+    rows, model = read(reader, chosen.columns, among.side, among.classes), pipeline.model
+    if tune is not None:
+        model, searched = tune(rows)
+        steps = estimator.build(pipeline.model_copy(update={"model": model}), columns)
+    rows = without_outliers(pipeline, rows)
     check_classes(rows.y, pipeline.task, pipeline.target)
     of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
     tell(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
-    said = estimator.fit(steps, rows.X, rows.y, pipeline.model, own.packages(pipeline))
+    said = estimator.fit(steps, rows.X, rows.y, model, own.packages(pipeline))
     odd = (*chosen.warnings, *_uneven(reader, among), *empty_columns(rows.X), *rows.notes, *said)
     sample = rows.X.iloc[: estimator.PLAIN_ROWS]
-    return Fitted(steps, chosen.columns, len(rows.y), rows.there, rows.first, rows.last, sample, odd)
+    return Fitted(steps, chosen.columns, len(rows.y), rows.there, rows.first, rows.last, sample, odd, model, searched)
 
 
 def _in_batches(
@@ -157,7 +184,10 @@ def _in_batches(
     empty = (without_a_value(name) for name in rows.empty)
     odd = (*chosen.warnings, *_uneven(reader, among), *empty, *made.notes)
     there = rows.shuffled.rows
-    return Fitted(made.steps, chosen.columns, made.rows, there, rows.first, rows.last, made.sample, odd, made.fit)
+    model = reader.pipeline.model
+    return Fitted(
+        made.steps, chosen.columns, made.rows, there, rows.first, rows.last, made.sample, odd, model, batches=made.fit
+    )
 
 
 def _uneven(reader: SnapshotReader, among: Among) -> Iterator[str]:

@@ -15,12 +15,15 @@ import pyarrow.compute as pc
 from refit.core.config import Pipeline
 from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
+from refit.data.hashing import Words, hash_rows
 from refit.data.reader import Side, SnapshotReader
 from refit.data.sampling import smallest
-from refit.data.split import hash_fraction
+from refit.data.split import entities, hash_fraction
+from refit.data.standing import microseconds_of
 from refit.ml import outliers
 from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
 
+FOLD_SALT: Final = "refit folds"
 MOST_CLASSES: Final = 1000  # a model keeps a probability for each: more are numbers or keys in disguise
 
 
@@ -41,6 +44,8 @@ class TrainingRows:
         there: Labelled training rows that there were before any was left out.
         first, last: Cursors of the oldest and the newest row.
         notes: What was done to the rows, in words.
+        cursors: Of each row, in microseconds; None unless a search needs them.
+        entities: A hash of each row's entity; None unless a search needs them and several rows may share one.
     """
 
     X: pd.DataFrame
@@ -49,6 +54,8 @@ class TrainingRows:
     first: datetime
     last: datetime
     notes: tuple[str, ...] = ()
+    cursors: Array | None = None
+    entities: Words | None = None
 
 
 def read(
@@ -66,7 +73,9 @@ def read(
     pipeline = reader.pipeline
     target, cursor = pipeline.target, pipeline.source.cursor
     key, sample = pipeline.source.key, pipeline.model.sample
-    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ())]))
+    searches = pipeline.model.search is not None
+    by = entities(pipeline) if searches else None
+    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ()), *(by or ())]))
     tables = labelled(reader, wanted, side, classes)
     if sample:
         batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
@@ -77,7 +86,10 @@ def read(
         raise NoTrainingRows(*why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
-    return TrainingRows(drain(batches, columns), y, there, span["min"].as_py(), span["max"].as_py())
+    cursors = microseconds_of(_column(batches, cursor).combine_chunks()) if searches else None
+    hashes = hash_rows([_column(batches, name) for name in by], FOLD_SALT) if by else None
+    X = drain(batches, columns)
+    return TrainingRows(X, y, there, span["min"].as_py(), span["max"].as_py(), (), cursors, hashes)
 
 
 def labelled(
@@ -102,9 +114,8 @@ def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     if not columns:
         return rows
     kept = outliers.inside(rows.X[columns].to_numpy())
-    return replace(
-        rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=dropped(int((~kept).sum()), len(kept))
-    )
+    X, notes = rows.X[kept].reset_index(drop=True), dropped(int((~kept).sum()), len(kept))
+    return replace(rows, X=X, y=rows.y[kept], notes=notes, cursors=None, entities=None)
 
 
 def columns_to_drop_by(pipeline: Pipeline) -> list[str]:

@@ -1,5 +1,6 @@
 """train: one model is fitted on the training rows of the snapshot, saved, and read back before it counts."""
 
+from functools import partial
 from typing import Final
 
 from refit.core.context import Context
@@ -10,6 +11,7 @@ from refit.ml import own
 from refit.ml.fitting import fitted, saved
 from refit.ml.rows import NoTrainingRows
 from refit.train import checkpoints
+from refit.train.search import search_warnings, tune
 
 
 def train(context: Context) -> TrainManifest:
@@ -24,19 +26,22 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    keeper = checkpoints.keeper(context, extract)
-    made = fitted(reader, extract.snapshot.columns, context.report, keeper=keeper, folder=context.folder)
+    columns, keeper = extract.snapshot.columns, checkpoints.keeper(context, extract)
+    tuned = partial(tune, context, columns)
+    made = fitted(reader, columns, context.report, tune=tuned, keeper=keeper, folder=context.folder)
     packages = own.packages(pipeline)
     body, trusted = saved(made, packages)
     return context.manifest(
         TrainManifest,
+        of_workers=made.searched.memory_bytes if made.searched else 0,
         model=context.write("model.skops", body),
         rows=made.rows,
         rows_there=made.there,
         trained_from=made.first,
         trained_until=reader.cut or made.last,
         estimator=pipeline.model.estimator,
-        params=pipeline.model.params,
+        params=made.model.params,
+        search=made.searched,
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
@@ -45,7 +50,7 @@ def train(context: Context) -> TrainManifest:
         trusted=trusted,
         code=own.digests(packages),
         batches=made.batches,
-        warnings=made.warnings,
+        warnings=(*search_warnings(pipeline, made.searched), *made.warnings),
     )
 
 

@@ -15,6 +15,7 @@ from refit.core.domain.manifests import (
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
 from refit.core.domain.verdict import Check, Line, Look, Opponent, Promise, Reference, ShiftCheck, SliceCheck, Verdict
 
@@ -27,6 +28,7 @@ __all__ = [
     "Check",
     "Checkpoint",
     "Column",
+    "Combination",
     "Decision",
     "EvaluateManifest",
     "Exclusion",
@@ -55,6 +57,8 @@ __all__ = [
     "Result",
     "Rows",
     "RunRecord",
+    "SearchTable",
+    "Searched",
     "ShiftCheck",
     "SliceCheck",
     "Snapshot",
@@ -64,6 +68,7 @@ __all__ = [
     "Stretch",
     "Termination",
     "TrainManifest",
+    "Trial",
     "Undone",
     "Value",
     "Verdict",

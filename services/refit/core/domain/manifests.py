@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
+from refit.core.domain.search import Searched
 from refit.core.domain.snapshot import Rows, Snapshot
 from refit.core.domain.verdict import Look, Opponent, Promise, Reference, ShiftCheck, Verdict
 
@@ -72,6 +73,8 @@ class TrainManifest(Manifest):
     """No row with a later cursor was trained on (time split: the cut; hash split: the newest row)."""
     estimator: str
     params: dict[str, Any] = Field(default_factory=dict)
+    """What the model was built with: the file's params and, after a search, those that it chose."""
+    search: Searched | None = None
     seed: int
     task: str
     target: str
