@@ -173,6 +173,7 @@ def _champion_document(champion: Champion, now: datetime) -> dict[str, Any]:
     return {
         "version": champion.move.version,
         "generation": champion.move.generation,
+        "fit_on": champion.move.fit_on,
         "promoted_at": iso(champion.promoted_at),
         "confirmed_at": iso(champion.confirmed_at),
         "age_seconds": round(champion.age_seconds(now), 3),

@@ -14,7 +14,7 @@ from refit.cli.options import example, json_option, name_argument, run_id_argume
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
-from refit.cli.story import OUTCOME_TONES, check_lines
+from refit.cli.story import OUTCOME_TONES, check_lines, refit_lines
 from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
@@ -83,6 +83,9 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield from _verdict_lines(past.outcome.verdict)
     else:
         yield _labelled("why", why(past))
+    for manifest in found:
+        if isinstance(manifest, EvaluateManifest):
+            yield from refit_lines(manifest, indent=" " * (2 + LABEL_WIDTH))
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):
@@ -137,7 +140,8 @@ def artifacts_of(found: list[Manifest]) -> Iterator[Artifact]:
         elif isinstance(manifest, TrainManifest):
             yield manifest.model
         elif isinstance(manifest, EvaluateManifest):
-            yield from (one for one in (manifest.predictions, manifest.report) if one)
+            again = (manifest.refit.model, manifest.refit.predictions) if manifest.refit else ()
+            yield from (one for one in (manifest.predictions, *again, manifest.report) if one)
 
 
 def _labelled(label: str, text: str) -> str:

@@ -114,7 +114,9 @@ def lines(found: Overview, *, local: bool) -> Iterator[str]:
 def _champion_lines(champion: Champion, now: datetime, *, local: bool) -> Iterator[str]:
     promoted = words.age((now - champion.promoted_at).total_seconds())
     confirmed = f", confirmed {words.age(champion.age_seconds(now))} ago" if champion.confirmed_at else ""
-    yield _labelled("champion", f"{champion.move.version}  for {promoted} (move {champion.move.generation}){confirmed}")
+    again = ", fitted again on all rows" if champion.move.fit_on == "all" else ""
+    move = f"(move {champion.move.generation})"
+    yield _labelled("champion", f"{champion.move.version}{again}  for {promoted} {move}{confirmed}")
     if champion.version is None:
         yield _labelled("", paint("its version's document is gone or malformed", "bad"))
     else:

@@ -10,14 +10,14 @@ import pyarrow as pa
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.context import Context
-from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
+from refit.core.domain import EvaluateManifest, ExtractManifest, FitOn, Instant, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
 from refit.core.logs import foreign
 from refit.core.step import read_run
 from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
 from refit.ml.frame import to_frame
 from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
@@ -67,6 +67,7 @@ class Contender:
     Attributes:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on, by the key that they had then.
+        trained_until: No row with a later cursor was trained on.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
@@ -77,6 +78,7 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    trained_until: Instant
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
@@ -86,14 +88,17 @@ class Contender:
         """What no clean row shares with it."""
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
+    def answer(
+        self, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
+    ) -> Responses:
         """What the model says of the clean rows, batch by batch with flat memory.
 
         Raises:
             OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
         """
         with self.own_code:
-            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+            tables = clean_rows(reader, self.columns, trained, newer_than)
+            return collect(self.estimator, (to_frame(table) for table in tables))
 
     @property
     def own_code(self) -> OwnCode:
@@ -101,10 +106,17 @@ class Contender:
         return OwnCode(self.packages)
 
 
-def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
+def clean_rows(
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], newer_than: Instant | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns.
+
+    Args:
+        newer_than: Instead of the holdout's, the window's rows with a later cursor.
+    """
     keys = (name for known in trained for name in known.columns)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+    wanted = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
+    for batch in reader.rows(wanted, "holdout" if newer_than is None else "window", after=newer_than):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
@@ -131,12 +143,17 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
-    trained, entities = _trained(reader, train, split.entities(context.pipeline))
-    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
+    trained, entities = _trained(reader, train, split.entities(context.pipeline), "train")
+    return Contender(
+        name, context.run.as_of, estimator, train.columns, trained, train.trained_until, entities, packages=own
+    )
 
 
-def of_version(context: Context, version: str) -> Contender:
+def of_version(context: Context, version: str, fit_on: FitOn = "evaluated") -> Contender:
     """A version of the registry, verified, with the rows that it was trained on.
+
+    Args:
+        fit_on: Which of its models, where it has two.
 
     Raises:
         Unusable: a document, part or the model is gone, altered or refused, or the model does not load here.
@@ -146,6 +163,7 @@ def of_version(context: Context, version: str) -> Contender:
         document = registry.read_version(store, version)
         extract = ExtractManifest.from_json(artifacts.read(store, document.extract), document.extract.key)
         train = TrainManifest.from_json(artifacts.read(store, document.train), document.train.key)
+        train = document.trained(train, fit_on)
         evaluate = EvaluateManifest.from_json(artifacts.read(store, document.evaluate), document.evaluate.key)
         _refuse_another_question(context, train)
         run = read_run(store, version)
@@ -155,15 +173,29 @@ def of_version(context: Context, version: str) -> Contender:
         reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
         if _unlike(context, reader, pipeline.source.key):
             raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-        estimator, own = load(context.read(document.model), named(pipeline, train.trusted)), packages(pipeline)
+        estimator, own = load(context.read(train.model), named(pipeline, train.trusted)), packages(pipeline)
         by = split.entities(context.pipeline)
-        trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
-        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, own)
+        known = None if by is None or _unlike(context, reader, by) else by
+        on_all = fit_on == "all" and document.refit is not None
+        trained, entities = _trained(reader, train, known, "window" if on_all else "train")
+        return Contender(
+            version,
+            run.as_of,
+            estimator,
+            train.columns,
+            trained,
+            train.trained_until,
+            entities,
+            evaluate.reference,
+            own,
+        )
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
 
-def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
+def answer_of(
+    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
+) -> Responses:
     """What a version of the registry says of the clean rows.
 
     Raises:
@@ -173,7 +205,7 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     if gone := [name for name in contender.columns if name not in found]:
         raise Unusable(f"{contender.name} cannot be used: it needs the column {', '.join(gone)}, which is gone")
     try:
-        responses = contender.answer(reader, trained)
+        responses = contender.answer(reader, trained, newer_than)
     except MODEL_ERRORS as error:
         raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():
@@ -182,11 +214,11 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
 
 
 def _trained(
-    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None, side: Side
 ) -> tuple[Trained, Trained | None]:
     """The training rows by their key and, where `by` names entities, by these."""
     names = [reader.pipeline.source.key, *([by] if by is not None else [])]
-    hashes = trained_on(reader, *names)
+    hashes = trained_on(reader, *names, side=side)
     found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
 

@@ -12,7 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
-from refit.core.domain import Move
+from refit.core.domain import Instant, Move
 from refit.core.errors import RefitError
 from refit.data import split
 from refit.data.clean import key_hashes
@@ -64,8 +64,11 @@ def find_opponents(context: Context, champion: Move | None) -> Opponents:
     """The champion and the anchor, as far as they load; an anchor that does not gives way to the champion."""
     if champion is None:
         return Opponents()
+    # Candidates that will be fitted again on all rows are held against what was evaluated of champion and anchor
+    # (gate.md section 5); the anchor was proven better as what was evaluated.
+    fit_on = "evaluated" if context.pipeline.publish.fit_on == "all" else champion.fit_on
     try:
-        found = of_version(context, champion.version)
+        found = of_version(context, champion.version, fit_on)
     except Unusable as error:
         return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
     warnings = _untold(context.pipeline, found)
@@ -88,7 +91,7 @@ def _untold(pipeline: Pipeline, champion: Contender) -> tuple[str, ...]:
     )
 
 
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None) -> CleanRows:
     """Target, key, entity and cursor of the clean rows."""
     pipeline = reader.pipeline
     key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
@@ -97,7 +100,7 @@ def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> Clean
     keys: list[Words] = []
     owners: list[Words] = []
     at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained):
+    for table in clean_rows(reader, columns, trained, newer_than):
         targets.append(table.column(pipeline.target))
         keys.append(key_hashes(table, key))
         owners += [key_hashes(table, by)] if by is not None else []

@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, RunRecord, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import Check, ExtractManifest, Refit, RunRecord, ShiftCheck, TrainManifest, Verdict
 
 DRAWN_WIDTH = 320
 
@@ -46,6 +46,8 @@ class Facts:
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
     warnings: tuple[str, ...]
+    refit: Refit | None = None
+    twins: Check | None = None
 
 
 def render(facts: Facts) -> bytes:

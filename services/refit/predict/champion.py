@@ -1,6 +1,7 @@
 """A version of the registry, verified and loaded: the champion, or one that is named."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from sklearn.pipeline import Pipeline as Steps
 
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
-from refit.core.domain import Column, ExtractManifest, TrainManifest, Version
+from refit.core.domain import Column, ExtractManifest, FitOn, Move, TrainManifest, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.step import read_run
 from refit.core.store import ObjectStore, default_url, open_store
@@ -40,6 +41,7 @@ class Model:
         columns: The columns of the rows that it was trained on.
         body: The model file; its digest is that of the manifest.
         estimator: The fitted scikit-learn Pipeline; takes rows as frame.to_frame gives them.
+        fit_on: Which of the version's models it is.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Model:
     columns: tuple[Column, ...]
     body: bytes
     estimator: Any
+    fit_on: FitOn = "evaluated"
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -88,20 +91,33 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
         NoSuchVersion: the one that is named was never made.
         ArtifactError: an object is gone or altered, or the model file is refused.
     """
-    chosen = registry.read_version(store, version or _champion(store, name))
+    chosen, fit_on = _chosen(store, name, version)
     train = TrainManifest.from_json(artifacts.read(store, chosen.train), chosen.train.key)
+    train = chosen.trained(train, fit_on)
     extract = ExtractManifest.from_json(artifacts.read(store, chosen.extract), chosen.extract.key)
     run = read_run(store, chosen.version)
     pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
     columns = extract.snapshot.columns if extract.snapshot else ()
     if missing := set(train.columns) - {column.name for column in columns}:
         raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")
-    body = artifacts.read(store, chosen.model)
-    return Model(name, chosen, pipeline, train, columns, body, persist.load(body, named(pipeline, train.trusted)))
+    body = artifacts.read(store, train.model)
+    estimator = persist.load(body, named(pipeline, train.trusted))
+    return Model(name, chosen, pipeline, train, columns, body, estimator, fit_on)
 
 
-def _champion(store: ObjectStore, name: str) -> str:
-    found = registry.read_champion(store)
-    if found is None:
+def _chosen(store: ObjectStore, name: str, version: str | None) -> tuple[Version, FitOn]:
+    """The version, and which of its models: of the champion the one in production, else what a promotion would take."""
+    found = registry.read_champion(store) if version is None else _readable_champion(store)
+    if found is not None and version in (None, found[0].version):
+        return registry.read_version(store, found[0].version), found[0].fit_on
+    if version is None:
         raise NothingPromoted(name, store.url, known=any(store.list_folders("runs/")))
-    return found[0].version
+    chosen = registry.read_version(store, version)
+    return chosen, chosen.fit_on
+
+
+def _readable_champion(store: ObjectStore) -> tuple[Move, str] | None:
+    """As it stands; one that is lost or malformed hinders no one who names a version."""
+    with suppress(ArtifactError):
+        return registry.read_champion(store)
+    return None

@@ -44,6 +44,7 @@ def test_the_document_is_the_one_of_cli_md(store: ObjectStore, call: Call) -> No
     assert set(document["champion"]) == {
         "version",
         "generation",
+        "fit_on",
         "promoted_at",
         "confirmed_at",
         "age_seconds",

@@ -1,9 +1,16 @@
 """The nouns of refit as frozen values, and the way they are stored as JSON; a module per family."""
 
-from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
+from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
-from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.manifests import (
+    EvaluateManifest,
+    ExtractManifest,
+    Manifest,
+    PublishManifest,
+    Refit,
+    TrainManifest,
+)
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
@@ -23,6 +30,7 @@ __all__ = [
     "ExclusionsRef",
     "ExtractManifest",
     "Failure",
+    "FitOn",
     "Hold",
     "Holder",
     "Instant",
@@ -40,6 +48,7 @@ __all__ = [
     "QuarantineRef",
     "Record",
     "Reference",
+    "Refit",
     "Result",
     "Rows",
     "RunRecord",
