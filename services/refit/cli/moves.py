@@ -9,11 +9,11 @@ import click
 from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, reason_option, store_option
 from refit.cli.place import find
-from refit.core import registry
-from refit.core.domain import FitOn, Move
+from refit.core import artifacts, environment, registry
+from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
-from refit.core.store import Conflict
+from refit.core.store import Conflict, ObjectStore
 
 
 class Overtaken(SupersededError):
@@ -48,6 +48,7 @@ def promote(target: str, version: str, evaluated: bool, reason: str, store: str 
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
     _tell(place.name, move, as_json=as_json)
+    _note_changes(place.store, version)
     talk(f"next: refit status {place.name}; to take it back: refit rollback {place.name} --reason '…'")
 
 
@@ -66,6 +67,7 @@ def rollback(target: str, to: str | None, reason: str, store: str | None, as_jso
     with _overtaken(place.name):
         move = registry.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
+    _note_changes(place.store, move.version)
     talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
 
 
@@ -89,6 +91,16 @@ def _overtaken(name: str) -> Iterator[None]:
         yield
     except Conflict as error:
         raise Overtaken(name) from error
+
+
+def _note_changes(store: ObjectStore, version: str) -> None:
+    """Says what differs here from where the version was fitted, unless nothing fits models here."""
+    if "scikit-learn" not in environment.versions():
+        return
+    artifact = registry.read_version(store, version).train
+    train = TrainManifest.from_json(artifacts.read(store, artifact), artifact.key)
+    if changed := environment.changes(train.environment):
+        talk(f"note: since it was fitted, {'; '.join(changed)} here; the next run asks whether it says what it said")
 
 
 def _tell(name: str, move: Move, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from refit.cli.options import example, json_option, name_argument, run_id_argume
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
-from refit.cli.story import OUTCOME_TONES, check_lines, refit_lines
+from refit.cli.story import OUTCOME_TONES, check_lines, opponent_words, refit_lines
 from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
@@ -86,6 +86,8 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
     for manifest in found:
         if isinstance(manifest, EvaluateManifest):
             yield from refit_lines(manifest, indent=" " * (2 + LABEL_WIDTH))
+            for one in manifest.opponents:
+                yield _labelled(one.role, opponent_words(one))
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for artifact in artifacts_of(found):

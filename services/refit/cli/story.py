@@ -19,6 +19,7 @@ from refit.core.domain import (
     ExtractManifest,
     Manifest,
     Move,
+    Opponent,
     Outcome,
     PublishManifest,
     RunRecord,
@@ -113,8 +114,11 @@ def _evaluated(manifest: EvaluateManifest) -> tuple[str, list[Line]]:
     rows = count(manifest.rows_clean)
     first = manifest.baseline == "dummy"
     text = f"{rows} rows held out; a first model meets a dummy" if first else f"{rows} rows that neither model has seen"
+    lines = check_lines(manifest.verdict.checks, indent=INDENT)
+    changed = [one for one in manifest.opponents if one.state == "stored" and one.changes]
     return text, [
-        *check_lines(manifest.verdict.checks, indent=INDENT),
+        *lines,
+        *(Line(f"{INDENT}the {one.role} {opponent_words(one)}") for one in changed),
         *map(Line, refit_lines(manifest, indent=INDENT)),
     ]
 
@@ -128,6 +132,17 @@ def refit_lines(manifest: EvaluateManifest, *, indent: str) -> list[str]:
             f"{indent}fitted again on {count(refit.rows)}{of_there} rows, held-out ones included: this model goes out"
         )
     return lines
+
+
+def opponent_words(one: Opponent) -> str:
+    """How a version took part in a comparison; why one did not, or was rebuilt, is among the warnings."""
+    if one.state == "unusable":
+        return f"{one.version}, which cannot be compared"
+    if one.state == "rebuilt":
+        less = f" without {', '.join(one.without)}" if one.without else ""
+        return f"{one.version}, by a stand-in rebuilt from its snapshot{less}"
+    told = [*one.changes, *([f"of {one.asked_rows} rows it says what it said"] if one.changes else [])]
+    return ": ".join(filter(None, (one.version, "; ".join(told))))
 
 
 def check_lines(checks: Sequence[Check], *, indent: str) -> list[Line]:

@@ -46,7 +46,8 @@ class NothingToRollBackTo(ConfigError):
 
 
 class ModelLost(ArtifactError):
-    """The model file of a version that should become the champion is gone or altered."""
+    """The model file of a version that should become the champion, or a manifest of how it was made, is gone or
+    altered."""
 
     def __init__(self, version: str, why: ArtifactError) -> None:
         super().__init__(
@@ -189,7 +190,7 @@ def promote(
 
     Raises:
         NoSuchVersion: it was never made.
-        ModelLost: its model file is gone or altered.
+        ModelLost: its model file or a manifest is gone or altered.
         ConfigError: it is the champion already and nothing is on hold.
         Conflict: another mover was first.
     """
@@ -227,7 +228,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
 
     Raises:
         NothingToRollBackTo, NoSuchVersion: there is no such version.
-        ModelLost: its model file is gone or altered.
+        ModelLost: its model file or a manifest is gone or altered.
         ConfigError: nothing was ever promoted, or `to` is the champion.
         Conflict: another mover was first.
     """
@@ -299,7 +300,8 @@ def _last_fit(store: ObjectStore, version: Version, current: Move) -> FitOn:
 
 def _check_model(store: ObjectStore, version: Version, fit_on: FitOn) -> None:
     try:
-        artifacts.read(store, version.model_of(fit_on))
+        for artifact in (version.model_of(fit_on), version.train, version.extract, version.evaluate):
+            artifacts.read(store, artifact)
     except ArtifactError as error:
         raise ModelLost(version.version, error) from error
 

@@ -1,49 +1,32 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from refit.core import artifacts, registry
-from refit.core.config import Pipeline, parse_pipeline
+from refit.core.config import Pipeline
 from refit.core.context import Context
-from refit.core.domain import EvaluateManifest, ExtractManifest, FitOn, Instant, Reference, TrainManifest
+from refit.core.domain import Instant, Opponent, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
 from refit.core.logs import foreign
-from refit.core.step import read_run
 from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import Side, SnapshotReader
-from refit.ml.frame import to_frame
+from refit.evaluate.rows import CleanRows
+from refit.ml.frame import to_frame, to_target
 from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
+from refit.ml.predictions import MODEL_FAILS
 from refit.ml.rows import is_known
 from refit.ml.scores import Responses, collect
 
-# What a model from another version of its library, or for other columns, may raise when it is loaded or asked.
 # A store or disk that fails is not among it: the step fails then, and is tried again.
-MODEL_ERRORS: Final = (
-    ArtifactError,
-    ConfigError,
-    DataError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    IndexError,
-    ImportError,
-    ArithmeticError,
-)
-
-
-_ANOTHER_KEY: Final = (
-    "the key column {} is gone or of another type, so that it cannot be told which of today's rows the model was "
-    "trained on"
-)
+MODEL_ERRORS: Final = (ArtifactError, ConfigError, DataError, *MODEL_FAILS)
 
 
 class Unusable(Exception):
@@ -71,6 +54,7 @@ class Contender:
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
+        record: How it came to be compared; None for the candidate.
     """
 
     name: str
@@ -82,6 +66,7 @@ class Contender:
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
+    record: Opponent | None = None
 
     @property
     def seen(self) -> tuple[Trained, ...]:
@@ -122,6 +107,28 @@ def clean_rows(
             yield clean.select(list(columns))
 
 
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None) -> CleanRows:
+    """Target, key, entity and cursor of the clean rows."""
+    pipeline = reader.pipeline
+    key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
+    columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
+    targets: list[pa.Array] = []
+    keys: list[Words] = []
+    owners: list[Words] = []
+    at: list[npt.NDArray[np.datetime64]] = []
+    for table in clean_rows(reader, columns, trained, newer_than):
+        targets.append(table.column(pipeline.target))
+        keys.append(key_hashes(table, key))
+        owners += [key_hashes(table, by)] if by is not None else []
+        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    if not targets:
+        empty = np.empty(0)
+        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    entities = np.concatenate(owners) if owners else None
+    return CleanRows(y, np.concatenate(keys), entities, np.concatenate(at))
+
+
 def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline) -> pa.RecordBatch:
     """The rows that share a key, or an entity, with none of `trained`, and are of classes that all of them know.
 
@@ -143,54 +150,10 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
-    trained, entities = _trained(reader, train, split.entities(context.pipeline), "train")
+    trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
     return Contender(
         name, context.run.as_of, estimator, train.columns, trained, train.trained_until, entities, packages=own
     )
-
-
-def of_version(context: Context, version: str, fit_on: FitOn = "evaluated") -> Contender:
-    """A version of the registry, verified, with the rows that it was trained on.
-
-    Args:
-        fit_on: Which of its models, where it has two.
-
-    Raises:
-        Unusable: a document, part or the model is gone, altered or refused, or the model does not load here.
-    """
-    store = context.store
-    try:
-        document = registry.read_version(store, version)
-        extract = ExtractManifest.from_json(artifacts.read(store, document.extract), document.extract.key)
-        train = TrainManifest.from_json(artifacts.read(store, document.train), document.train.key)
-        train = document.trained(train, fit_on)
-        evaluate = EvaluateManifest.from_json(artifacts.read(store, document.evaluate), document.evaluate.key)
-        _refuse_another_question(context, train)
-        run = read_run(store, version)
-        pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
-        if extract.snapshot is None:
-            raise Unusable(f"{version} names no snapshot")
-        reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
-        if _unlike(context, reader, pipeline.source.key):
-            raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-        estimator, own = load(context.read(train.model), named(pipeline, train.trusted)), packages(pipeline)
-        by = split.entities(context.pipeline)
-        known = None if by is None or _unlike(context, reader, by) else by
-        on_all = fit_on == "all" and document.refit is not None
-        trained, entities = _trained(reader, train, known, "window" if on_all else "train")
-        return Contender(
-            version,
-            run.as_of,
-            estimator,
-            train.columns,
-            trained,
-            train.trained_until,
-            entities,
-            evaluate.reference,
-            own,
-        )
-    except MODEL_ERRORS as error:
-        raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
 
 
 def answer_of(
@@ -199,11 +162,8 @@ def answer_of(
     """What a version of the registry says of the clean rows.
 
     Raises:
-        Unusable: it needs a column that is gone, or cannot score these rows.
+        Unusable: it cannot score these rows.
     """
-    found = {column.name for column in reader.snapshot.columns}
-    if gone := [name for name in contender.columns if name not in found]:
-        raise Unusable(f"{contender.name} cannot be used: it needs the column {', '.join(gone)}, which is gone")
     try:
         responses = contender.answer(reader, trained, newer_than)
     except MODEL_ERRORS as error:
@@ -213,40 +173,14 @@ def answer_of(
     return responses
 
 
-def _trained(
-    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None, side: Side
+def trained_rows(
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None, side: Side = "train"
 ) -> tuple[Trained, Trained | None]:
     """The training rows by their key and, where `by` names entities, by these."""
     names = [reader.pipeline.source.key, *([by] if by is not None else [])]
     hashes = trained_on(reader, *names, side=side)
     found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
-
-
-def _unlike(context: Context, then: SnapshotReader, columns: Sequence[str]) -> bool:
-    """Whether some of the columns were not there then, are gone now, or changed their type: equal values hash alike
-    only where none did."""
-    now = context.manifest_of("extract", ExtractManifest).snapshot
-    assert now is not None
-    was, is_ = ({column.name: column.type for column in snapshot.columns} for snapshot in (then.snapshot, now))
-    return any(name not in was or name not in is_ or _family(was[name]) != _family(is_[name]) for name in columns)
-
-
-def _family(type_name: str) -> str:
-    """What an Arrow type's values are, whatever their width: such are hashed alike (data/hashing.py)."""
-    return re.split(r"[^a-z_]", type_name)[0].removeprefix("u").removeprefix("large_")
-
-
-def _refuse_another_question(context: Context, train: TrainManifest) -> None:
-    """Two models are compared only when they answer the same question with the same words."""
-    pipeline, candidate = context.pipeline, context.manifest_of("train", TrainManifest)
-    if (train.task, train.target) != (pipeline.task, pipeline.target):
-        raise ValueError(
-            f"it predicts {train.target} ({train.task}), and the file now asks for {pipeline.target} ({pipeline.task})"
-        )
-    if train.classes and candidate.classes and set(train.classes) != set(candidate.classes):
-        was, is_ = (", ".join(map(repr, manifest.classes)) for manifest in (train, candidate))
-        raise ValueError(f"the classes of {train.target} were {was}, and are now {is_}")
 
 
 def sentence(error: Exception) -> str:

@@ -6,7 +6,16 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, Refit, RunRecord, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import (
+    Check,
+    ExtractManifest,
+    Opponent,
+    Refit,
+    RunRecord,
+    ShiftCheck,
+    TrainManifest,
+    Verdict,
+)
 
 DRAWN_WIDTH = 320
 
@@ -45,6 +54,7 @@ class Facts:
     rows_holdout: int
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
+    opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
     refit: Refit | None = None
     twins: Check | None = None

@@ -1,7 +1,8 @@
 """evaluate: the candidate is held against the champion on rows that neither has seen.
 
 The order is: load the models, find the clean rows, hear each model once, look for shifted labels, judge, write the
-report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
+report. A champion that cannot be used never fails the run: a stand-in is rebuilt from its snapshot, and where that
+cannot be, the verdict is inconclusive and a person decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,9 +31,9 @@ from refit.core.refs import read_ref
 from refit.core.registry import read_champion, read_history
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.evaluate import looks, predictions
-from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities, strangers
+from refit.evaluate import looks
+from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, find_clean_rows, the_candidate
+from refit.evaluate.hearing import DUMMY, Heard, find_opponents, hear, known_entities, strangers
 from refit.evaluate.newcomers import new_rows
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
@@ -40,6 +41,7 @@ from refit.evaluate.rule import Judgement, Settings, first_score, judge
 from refit.evaluate.shift import check_shift, reference
 from refit.evaluate.slices import SliceSettings, judge_slices, with_slices
 from refit.evaluate.twins import Judged, fit_again, hold_against_twin
+from refit.ml import predictions
 from refit.ml.scores import values
 
 
@@ -67,7 +69,9 @@ def evaluate(context: Context) -> EvaluateManifest:
     try:
         shift = _shift(context, reader, opponents.champion)
     except Unusable as error:
-        shift, opponents = (), replace(opponents, unusable=f"the champion {error}")
+        assert opponents.champion is not None
+        lost = opponents.losing(opponents.champion.name, "champion", error).lost
+        shift, opponents = (), replace(opponents, lost=lost)  # what it said of the clean rows is shown
     look = _look(context, opponents.champion, last_verdict[0] if last_verdict else None)
     settings = evaluation(context.pipeline, probabilities=heard.candidate.predict_proba is not None)
     judgement = _judge(settings, rows, heard, look)
@@ -77,7 +81,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     twins, untold = hold_against_twin(context, reader, champion_move, settings, look)
     judged = Judged(candidate, rows, trained, heard.candidate)
     refit, of_refit = _fit_again(context, reader, train, judged, verdict, first_score(settings.gate))
-    told = (*known, *opponents.warnings, *untold, *of_refit)
+    told = (*known, *opponents.told(), *untold, *of_refit)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     facts = Facts(
         run=context.run,
@@ -92,6 +96,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         shift=shift,
         refit=refit,
         twins=twins,
+        opponents=opponents.records,
         warnings=(*extract.warnings, *train.warnings, *told),
     )
     return context.manifest(
@@ -107,6 +112,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         look=look if judgement.looked and opponents.unusable is None else None,
         reference=reference(rows, heard.candidate),
         shift=shift,
+        opponents=opponents.records,
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
         refit=refit,
@@ -182,7 +188,8 @@ def _slices(
 def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftCheck, ...]) -> Verdict:
     """The verdict, inconclusive and waiting for a person where the comparison itself cannot be trusted."""
     if unusable is not None:
-        return verdict.model_copy(update={"result": "inconclusive", "reason": unusable, "needs_approval": unusable})
+        why = f"{unusable}; restore what is lost, or promote the candidate if it is good, with refit promote"
+        return verdict.model_copy(update={"result": "inconclusive", "reason": unusable, "needs_approval": why})
     worst = max((check for check in shift if check.shifted), key=lambda check: check.drop or 0.0, default=None)
     if worst is None:
         return verdict

@@ -14,18 +14,20 @@ from typing import Final
 
 from refit.core.config import Evaluate
 from refit.core.context import Context
-from refit.core.domain import Check, Line, Look, Move, Refit, TrainManifest
+from refit.core.domain import Check, FitOn, Line, Look, Move, Refit, TrainManifest
 from refit.data.reader import SnapshotReader
-from refit.evaluate import predictions, reasons
+from refit.evaluate import reasons
 from refit.evaluate.bench import UnscorableModel
-from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, of_version
-from refit.evaluate.hearing import find_clean_rows
+from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, find_clean_rows
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Settings, first_score, judge
-from refit.ml import estimator, fitting
+from refit.evaluate.version import stored_version
+from refit.ml import estimator, predictions
+from refit.ml.fitting import fitted, saved
 from refit.ml.scores import Responses, UnusableScore, values
 from refit.ml.settled import settled
 
+BOTH: Final[tuple[FitOn, ...]] = ("all", "evaluated")
 _UNTOLD: Final = "the champion's model fitted on all rows is not held against its evaluated one: "
 
 
@@ -65,27 +67,29 @@ def fit_again(
     """
     built = estimator.build(reader.pipeline, reader.snapshot.columns)[-1]
     params = settled(judged.candidate.estimator[-1], built)
-    fitted = fitting.fit(reader, context.report, "window", classes=train.classes, params=params)
-    again = replace(judged.candidate, estimator=fitted.steps)
+    columns = reader.snapshot.columns
+    made = fitted(reader, columns, context.report, "window", classes=train.classes, params=params)
+    body, trusted = saved(made, judged.candidate.packages)
+    again = replace(judged.candidate, estimator=made.steps)
     value = _score(score, again.answer(reader, judged.trained), judged.rows)
     evaluated = _score(score, judged.said, judged.rows)
     if not value >= evaluated:  # also where it says NaN
-        return None, (reasons.refit_scores_lower(score, value, evaluated, len(fitted.rows.y)),)
+        return None, (reasons.refit_scores_lower(score, value, evaluated, len(made.rows.y)),)
     clean = clean_rows(reader, again.columns, judged.trained)
-    table = predictions.sample(clean, judged.rows.keys, fitted.steps, context.pipeline.sensitive)
+    table = predictions.sample(clean, judged.rows.keys, made.steps, context.pipeline.sensitive)
     refit = Refit(
-        model=context.write("refit.skops", fitted.body),
-        rows=len(fitted.rows.y),
-        rows_there=fitted.rows.there,
-        trained_from=fitted.rows.first,
-        trained_until=fitted.rows.last,
+        model=context.write("refit.skops", body),
+        rows=len(made.rows.y),
+        rows_there=made.rows.there,
+        trained_from=made.rows.first,
+        trained_until=made.rows.last,
         params=params,
-        trusted=fitted.trusted,
+        trusted=trusted,
         score=score,
         value=value,
         predictions=context.write("refit-predictions.parquet", table),
     )
-    return refit, tuple(f"fitted on all rows: {text}" for text in fitted.warnings if text not in train.warnings)
+    return refit, tuple(f"fitted on all rows: {text}" for text in made.warnings if text not in train.warnings)
 
 
 def _score(score: str, said: Responses, rows: CleanRows) -> float:
@@ -111,7 +115,7 @@ def hold_against_twin(
         return None, ()
     line, how = NotWorse(first_score(settings.gate)), Settings(settings.block, settings.min_clean_rows)
     try:
-        refit, evaluated = (of_version(context, champion.version, fit_on) for fit_on in ("all", "evaluated"))
+        refit, evaluated = (stored_version(context, champion.version, fit_on) for fit_on in BOTH)
         seen, newer_than = (*refit.seen, *evaluated.seen), max(refit.trained_until, evaluated.trained_until)
         rows = find_clean_rows(reader, seen, newer_than)
         if not len(rows):

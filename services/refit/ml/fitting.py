@@ -1,20 +1,17 @@
-"""A pipeline file's definition, fitted on one side of a snapshot, saved, and read back before it counts.
-
-train fits it on the training rows. Whoever fits it again, on all rows or on those of an older run, comes through here
-too, so that equal rows, file and parameters give equal bytes.
-"""
+"""One model fitted as a pipeline file says: by train, and by evaluate on all rows, or in place of a champion."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
+from sklearn.pipeline import Pipeline as Steps
 
+from refit.core.domain import Column
 from refit.data.reader import Side, SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.persist import CannotSave, dump, load
-from refit.ml.rows import TrainingRows, check_classes, empty_columns, read, without_outliers
+from refit.ml.rows import TrainingRows, check_classes, empty_columns, read, uneven_shares, without_outliers
 
 PROOF_ROWS: Final = 200
 
@@ -24,77 +21,72 @@ class Fitted:
     """A fitted model and what it was fitted on.
 
     Attributes:
-        steps: The fitted scikit-learn Pipeline.
-        body: The model file.
-        columns: Raw columns that it takes, in order.
-        trusted: Types beyond the built-in list that the file allows the loader to build.
-        warnings: What features, rows and libraries gave reason for.
+        steps: The fitted scikit-learn Pipeline; takes raw rows as frame.to_frame gives them.
+        columns: The raw columns that it takes, in order.
+        warnings: What was left out or is odd, and what the libraries warned of.
     """
 
-    steps: Any
-    body: bytes
-    columns: tuple[str, ...]
-    trusted: tuple[str, ...]
+    steps: Steps
     rows: TrainingRows
+    columns: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    @property
-    def classes(self) -> tuple[Any, ...]:
-        """Empty for regression."""
-        return tuple(np.asarray(getattr(self.steps[-1], "classes_", ())).tolist())
 
-
-def fit(
+def fitted(
     reader: SnapshotReader,
-    report: Callable[[str], None],
+    columns: Sequence[Column],
+    tell: Callable[[str], None],
     side: Side = "train",
     *,
     classes: Sequence[Any] = (),
     params: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    """The file's definition is fitted on the labelled rows of one side, and its saved form says what it says.
+    """A model of the reader's pipeline, fitted on the reader's labelled rows of one side.
 
     Args:
-        report: Told in one line what is fitted.
-        side: `window` is all rows.
+        columns: Those of the snapshot that the model may know of.
+        tell: Gets one short line before the fit, which may take hours.
+        side: `window` is all rows, held-out ones included.
         classes: Rows of other classes are left out; empty: none are.
-        params: Parameters of the estimator set beside the file's.
+        params: Parameters of the estimator set beside the file's (`settled`).
 
     Raises:
         NoTrainingRows, BadTarget, UnfitRows, FeatureGone and their kin: the rows do not allow it (DataError).
         UnknownEstimator, BadParameter, CannotSave and those of own code: the file does not allow it (ConfigError).
         ArtifactError: a part of the snapshot is gone or altered.
     """
-    pipeline, columns = reader.pipeline, reader.snapshot.columns
-    chosen, steps, packages = (
-        features.plan(pipeline, columns),
-        estimator.build(pipeline, columns),
-        own.packages(pipeline),
-    )
+    pipeline = reader.pipeline
+    chosen = features.plan(pipeline, columns)
+    steps = estimator.build(pipeline, columns)
     if params:
         steps[-1].set_params(**params)
+    packages = own.packages(pipeline)
     if packages:
         own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
     rows = without_outliers(pipeline, read(reader, chosen.columns, side, classes))
     check_classes(rows.y, pipeline.task, pipeline.target)
     of_all = "" if len(rows.y) == rows.there else f" of {rows.there:,}"
-    report(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
+    tell(f"{type(steps[-1]).__name__} on {len(rows.y):,}{of_all} rows")
     warnings = estimator.fit(steps, rows.X, rows.y, pipeline.model, packages)
-    body = dump(steps)
-    trusted = own.trusted_types(body, packages)
-    prove(body, trusted, steps, rows.X.iloc[:PROOF_ROWS])
-    told = (*chosen.warnings, *empty_columns(rows.X), *rows.notes, *warnings)
-    return Fitted(steps, body, chosen.columns, trusted, rows, told)
+    uneven = uneven_shares(reader) if side == "train" else ()
+    odd = (*chosen.warnings, *uneven, *empty_columns(rows.X), *rows.notes, *warnings)
+    return Fitted(steps, rows, chosen.columns, odd)
 
 
-def prove(body: bytes, trusted: Sequence[str], steps: Any, X: pd.DataFrame) -> None:
-    """The saved model, read back, says of a few rows what the fitted one says.
+def saved(made: Fitted, packages: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The model file, and the types beyond the built-in list that it holds; read back, it says what the model says.
+
+    Args:
+        packages: Those of the user's own code in the steps.
 
     Raises:
-        CannotSave: it does not.
+        CannotSave: it holds what no file keeps, or says something else.
     """
-    said, before = np.asarray(load(body, trusted).predict(X)), np.asarray(steps.predict(X))
+    body = dump(made.steps)
+    trusted, X = own.trusted_types(body, packages), made.rows.X.iloc[:PROOF_ROWS]
+    said, before = np.asarray(load(body, trusted).predict(X)), np.asarray(made.steps.predict(X))
     # Sums may run in another order over an array that was read back: the last digits differ.
     same = np.allclose(said, before, rtol=1e-9, equal_nan=True) if said.dtype.kind == "f" else (said == before).all()
     if not same:
         raise CannotSave("read back, it predicts something else")
+    return body, trusted

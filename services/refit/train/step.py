@@ -2,12 +2,15 @@
 
 from typing import Final
 
+import numpy as np
+
 from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.ml.fitting import fit
-from refit.ml.rows import NoTrainingRows, uneven_shares
+from refit.ml import own
+from refit.ml.fitting import fitted, saved
+from refit.ml.rows import NoTrainingRows
 
 
 def train(context: Context) -> TrainManifest:
@@ -22,23 +25,26 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    fitted = fit(reader, context.report)
+    made = fitted(reader, extract.snapshot.columns, context.report)
+    rows, packages = made.rows, own.packages(pipeline)
+    body, trusted = saved(made, packages)
     return context.manifest(
         TrainManifest,
-        model=context.write("model.skops", fitted.body),
-        rows=len(fitted.rows.y),
-        rows_there=fitted.rows.there,
-        trained_from=fitted.rows.first,
-        trained_until=reader.cut or fitted.rows.last,
+        model=context.write("model.skops", body),
+        rows=len(rows.y),
+        rows_there=rows.there,
+        trained_from=rows.first,
+        trained_until=reader.cut or rows.last,
         estimator=pipeline.model.estimator,
         params=pipeline.model.params,
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
-        classes=fitted.classes,
-        columns=fitted.columns,
-        trusted=fitted.trusted,
-        warnings=(*uneven_shares(reader), *fitted.warnings),
+        classes=tuple(np.asarray(getattr(made.steps[-1], "classes_", ())).tolist()),
+        columns=made.columns,
+        trusted=trusted,
+        code=own.digests(packages),
+        warnings=made.warnings,
     )
 
 

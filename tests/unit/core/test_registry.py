@@ -81,19 +81,20 @@ def test_a_rollback_takes_a_promotion_by_hand_back(three: ObjectStore) -> None:
 
 @pytest.mark.parametrize("harm", ["gone", "altered"])
 @pytest.mark.parametrize("to", ["b", None], ids=["named", "previous"])
-def test_a_version_without_its_model_file_never_becomes_the_champion(
-    three: ObjectStore, harm: str, to: str | None
+@pytest.mark.parametrize("key", ["models/b.skops", "models/b.extract", "models/b.train", "models/b.evaluate"])
+def test_a_version_without_its_model_file_or_a_manifest_never_becomes_the_champion(
+    three: ObjectStore, key: str, harm: str, to: str | None
 ) -> None:
     before = three.get(keys.ref("champion"))
     if harm == "gone":
-        three.delete("models/b.skops")
+        three.delete(key)
     else:
-        three.put("models/b.skops", b"B")
+        three.put(key, b"B")
     moves: list[Callable[[], Move]] = [lambda: registry.rollback(three, to, who="me", why="x", now=NOW)]
     if to is not None:
         moves.append(lambda: registry.promote(three, to, who="me", why="x", now=NOW))
     for move in moves:
-        with pytest.raises(registry.ModelLost, match=r"version b cannot be used: models/b\.skops") as caught:
+        with pytest.raises(registry.ModelLost, match=f"version b cannot be used: {key}") as caught:
             move()
         assert caught.value.exit_code == 66
         assert "refit history NAME" in caught.value.next

@@ -15,7 +15,7 @@ from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, SliceCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Opponent, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
@@ -40,6 +40,7 @@ __all__ = [
     "Manifest",
     "Move",
     "MoveKind",
+    "Opponent",
     "Outcome",
     "OutcomeName",
     "OwnerRef",

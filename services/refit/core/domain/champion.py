@@ -40,6 +40,10 @@ class Version(Record):
         """The file of one of its models; of the only one, where it has no other."""
         return self.refit.model if fit_on == "all" and self.refit is not None else self.model
 
+    def said(self, fit_on: FitOn) -> Artifact | None:
+        """What one of its models said of some rows when it was judged."""
+        return self.refit.predictions if fit_on == "all" and self.refit is not None else self.predictions
+
     def trained(self, train: TrainManifest, fit_on: FitOn) -> TrainManifest:
         """Its train manifest as one of its models has it: file, rows, interval."""
         return train.of(self.refit) if fit_on == "all" and self.refit is not None else train

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Check, Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Check, Look, Opponent, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -89,6 +89,8 @@ class TrainManifest(Manifest):
     """Raw columns that the model takes, in order."""
     trusted: tuple[str, ...] = ()
     """Types beyond the built-in list that the pipeline's file allows the loader to build."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """Package of the user's own that the file names → digest of its source files."""
     warnings: tuple[str, ...] = ()
 
     def of(self, refit: Refit) -> Self:
@@ -122,6 +124,8 @@ class EvaluateManifest(Manifest):
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
+    opponents: tuple[Opponent, ...] = ()
+    """The champion, and the anchor where it is another version."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None

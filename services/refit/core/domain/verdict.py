@@ -89,3 +89,20 @@ class ShiftCheck(Value):
     se: float | None = None
     drop: float | None = None
     shifted: bool = False
+
+
+class Opponent(Value):
+    """How a version of the registry took part in a comparison. Its warnings stand with the others of the run."""
+
+    version: str
+    role: Literal["champion", "anchor"]
+    state: Literal["stored", "rebuilt", "unusable"]
+    """Its model file as it is; a stand-in, fitted again for this comparison alone; nothing."""
+    changes: tuple[str, ...] = ()
+    """What differs from the day on which it was fitted: versions, its own code, what its loader warned of."""
+    asked_rows: int | None = None
+    """Rows that were stored with the model file and of which it says what it said then; None: it was not known."""
+    reason: str = ""
+    """Why it was rebuilt or cannot be used."""
+    without: tuple[str, ...] = ()
+    """Columns that the stand-in does not take, as today's rows do not have them."""
