@@ -93,6 +93,24 @@ def read_history(store: ObjectStore) -> list[Move]:
     return moves
 
 
+def stands_since(store: ObjectStore, champion: Move) -> datetime:
+    """When the version in production became the champion; a release, or the other of its models, moves nothing.
+
+    Reads no more of the history than the moves that left the version where it was, and the one before them.
+    """
+    at = champion.at
+    for generation in range(champion.generation - 1, 0, -1):
+        key = keys.history(generation)
+        try:
+            before = Move.from_json(store.get(key), key)
+        except NotFound:
+            break
+        if before.version != champion.version:
+            break
+        at = before.at
+    return at
+
+
 def move_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move by which the run itself made its model the champion, also when others came after it."""
     moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
