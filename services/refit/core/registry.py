@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from refit.core import artifacts, keys
-from refit.core.domain import Hold, Move, MoveKind, Version
+from refit.core.domain import FitOn, Hold, Move, MoveKind, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.store import Conflict, NotFound, ObjectStore
@@ -93,9 +93,33 @@ def read_history(store: ObjectStore) -> list[Move]:
     return moves
 
 
+def stands_since(store: ObjectStore, champion: Move) -> datetime:
+    """When the version in production became the champion; a release, or the other of its models, moves nothing.
+
+    Reads no more of the history than the moves that left the version where it was, and the one before them.
+    """
+    at = champion.at
+    for generation in range(champion.generation - 1, 0, -1):
+        key = keys.history(generation)
+        try:
+            before = Move.from_json(store.get(key), key)
+        except NotFound:
+            break
+        if before.version != champion.version:
+            break
+        at = before.at
+    return at
+
+
 def move_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move by which the run itself made its model the champion, also when others came after it."""
     moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
+    return next(moves, None)
+
+
+def fallback_of(store: ObjectStore, run_id: str) -> Move | None:
+    """The move by which the run put the champion's evaluated model in the place of its refit."""
+    moves = (move for move in read_history(store) if move.kind == "fallback" and move.run_id == run_id)
     return next(moves, None)
 
 
@@ -109,6 +133,7 @@ def next_move(
     who: str,
     why: str,
     now: datetime,
+    fit_on: FitOn = "evaluated",
     barred: tuple[str, ...] = (),
     hold: Hold | None = None,
 ) -> Move:
@@ -124,6 +149,7 @@ def next_move(
         why=why,
         as_of=as_of,
         anchor=anchor,
+        fit_on=fit_on,
         barred=barred,
         hold=hold,
     )
@@ -155,8 +181,30 @@ def write_history(store: ObjectStore, move: Move) -> None:
             raise ArtifactError(f"{key} tells of another move than refs/champion.json") from error
 
 
-def promote(store: ObjectStore, version: str, *, who: str, why: str, now: datetime) -> Move:
+def fall_back(last: Move, run_id: str, *, who: str, why: str, now: datetime) -> Move:
+    """The move to the evaluated model of the version that stands; hold and bars stay. Pure but for its token."""
+    move = next_move(
+        last,
+        "fallback",
+        last.version,
+        last.as_of,
+        anchor=last.anchor,
+        who=who,
+        why=why,
+        now=now,
+        barred=last.barred,
+        hold=last.hold,
+    )
+    return move.model_copy(update={"run_id": run_id})
+
+
+def promote(
+    store: ObjectStore, version: str, *, who: str, why: str, now: datetime, fit_on: FitOn | None = None
+) -> Move:
     """The version is the champion by a person's decision; a hold is lifted, a bar on the version too.
+
+    Args:
+        fit_on: Which of its models; None: the one fitted on all rows, where it has one.
 
     Raises:
         NoSuchVersion: it was never made.
@@ -167,9 +215,10 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
     target = read_version(store, version)
     current = read_champion(store)
     last = current[0] if current else None
-    if last and last.version == version and last.hold is None:
+    chosen = _chosen(target, fit_on)
+    if last and (last.version, last.fit_on) == (version, chosen) and last.hold is None:
         raise ConfigError(f"{version} is the champion already")
-    _check_model(store, target)
+    _check_model(store, target, chosen)
     move = next_move(
         last,
         "promote",
@@ -179,6 +228,7 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
         who=who,
         why=why,
         now=now,
+        fit_on=chosen,
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
@@ -188,7 +238,8 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
 def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: datetime) -> Move:
     """The champion is an earlier one; the version left is barred, and promotions wait for approval.
 
-    Works from the history when champion.json is gone or malformed.
+    Of a version with two models the one that was last in production comes back. Works from the history when
+    champion.json is gone or malformed.
 
     Args:
         to: A version; None: the newest earlier champion that is not barred.
@@ -203,7 +254,8 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
     target = read_version(store, to or _previous_champion(store, current))
     if target.version == current.version and not broken:
         raise ConfigError(f"{to} is the champion already")
-    _check_model(store, target)
+    fit_on = _last_fit(store, target, current)
+    _check_model(store, target, fit_on)
     leaves = current.version if current.version != target.version else None
     barred = tuple(name for name in (*current.barred, *([leaves] if leaves else [])) if name != target.version)
     move = next_move(
@@ -215,6 +267,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         who=who,
         why=why,
         now=now,
+        fit_on=fit_on,
         barred=barred,
         hold=Hold(since=now, who=who, why=why),
     )
@@ -236,15 +289,36 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     if last.hold is None:
         raise ConfigError("promotions are not on hold")
     move = next_move(
-        last, "release", last.version, last.as_of, anchor=last.anchor, who=who, why=why, now=now, barred=last.barred
+        last,
+        "release",
+        last.version,
+        last.as_of,
+        anchor=last.anchor,
+        who=who,
+        why=why,
+        now=now,
+        fit_on=last.fit_on,
+        barred=last.barred,
     )
     move_champion(store, current, move)
     return move
 
 
-def _check_model(store: ObjectStore, version: Version) -> None:
+def _chosen(version: Version, fit_on: FitOn | None) -> FitOn:
+    if fit_on == "all" and version.refit is None:
+        raise ConfigError(f"{version.version} was not fitted again on all rows", next="promote its evaluated model")
+    return fit_on or version.fit_on
+
+
+def _last_fit(store: ObjectStore, version: Version, current: Move) -> FitOn:
+    """Which of its models was in production last; as a promotion would have it, where none was."""
+    moves = (current, *reversed(list(_history_entries(store))))
+    return next((move.fit_on for move in moves if move.version == version.version), version.fit_on)
+
+
+def _check_model(store: ObjectStore, version: Version, fit_on: FitOn) -> None:
     try:
-        for artifact in (version.model, version.train, version.extract, version.evaluate):
+        for artifact in (version.model_of(fit_on), version.train, version.extract, version.evaluate):
             artifacts.read(store, artifact)
     except ArtifactError as error:
         raise ModelLost(version.version, error) from error

@@ -195,7 +195,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "publish.fit_on": "all",
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
     "slo.max_age": "10d",
@@ -215,7 +214,6 @@ DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
     "features": "auto",
     "model.search": None,
-    "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},
     "notify": {},
