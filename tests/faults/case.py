@@ -20,7 +20,8 @@ from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import Side, SnapshotReader
 from refit.run.rerun import Rerun
-from tests.fixtures import invariants, loans
+from tests.fixtures import commands, invariants, loans
+from tests.fixtures.commands import Calling, Command
 from tests.fixtures.forked import Done, Job, Started, start
 from tests.fixtures.postgres import execute
 
@@ -58,6 +59,14 @@ class Case:
     def run(self, days: float | None = SECOND, file: bytes = loans.FILE, **how: Any) -> Done:
         """A run as of so many days has ended."""
         return self.start(days, file, **how).done()
+
+    def calls(self, *words: str, **how: Any) -> Calling:
+        """A command goes on, on this store; `how` are further fields of the Command."""
+        self._runs += 1
+        self._passed.touch()
+        settings = {"REFIT_SOURCE_DSN": self.dsn}
+        fields = {"dsn": self.dsn, "settings": settings} | how
+        return commands.start(Command((*words, "--store", self.url), self._passed, **fields))
 
     def refused(self, code: int, kind: str, *words: str, **how: Any) -> Done:
         """A run has failed as told, said why in these words, and left production as it was.
@@ -109,9 +118,9 @@ class Case:
         assert self.champion_body == before
         return outcome
 
-    def copied(self) -> "Case":
+    def copied(self, name: str = "copied") -> "Case":
         """The same database, with a copy of the store as it stands."""
-        scratch = self.scratch / "copied"
+        scratch = self.scratch / name
         shutil.copytree(self.folder, scratch / "store" / "loans")
         return Case(self.dsn, file_url(scratch / "store"), scratch, dict(self.settings))
 

@@ -7,6 +7,7 @@ its outcome does.
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +30,8 @@ from refit.run.executor import Attempt, Ended, Executor, failure_of
 from refit.run.rerun import Rerun, repetition
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
+KILLED_CODES: Final = frozenset({137, 143})
+RETRIED_CODES: Final = frozenset({74, 75}) | KILLED_CODES
 
 
 @dataclass(frozen=True)
@@ -178,11 +180,11 @@ class Runner:
             attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
             ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
             _keep_log(store, attempt, ended)
-            failure = failure_of(ended, step)
-            if failure is None:
+            failure, last = failure_of(ended, step), number > len(pauses)
+            if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = pauses[number - 1] if number <= len(pauses) and failure.exit_code in RETRIED_CODES else None
+            pause = None if last or failure.exit_code not in RETRIED_CODES else pauses[number - 1]
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
@@ -258,6 +260,19 @@ def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
     if manifest is None:
         raise StepMissing(run_id, step)
     return manifest
+
+
+def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, *, last: bool) -> bool:
+    """Whether a process that was killed had left the step's manifest, which decides.
+
+    extract still has to move the snapshot then: another attempt does, and where none is left, the next run reads the
+    same rows again.
+    """
+    if failure.exit_code not in KILLED_CODES or (step == "extract" and not last):
+        return False
+    with suppress(RefitError):  # a store that is away: what the process said counts
+        return store.exists(keys.manifest(run_id, step))
+    return False
 
 
 def _skipped(store: ObjectStore, run_id: str) -> bool:
