@@ -1,6 +1,7 @@
 """Places at which a run's process waits for the test, by files that both see."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,18 +44,13 @@ class Gate:
 
 @dataclass(frozen=True)
 class Turnstile:
-    """Before each effect the processes of a command wait until the test lets them pass.
-
-    Attributes:
-        passed: Where the command leaves a line for each moment.
-    """
+    """Before each effect the processes of a command, one after the other, wait until the test lets them pass."""
 
     folder: Path
-    passed: Path
 
     @property
     def inject(self) -> Callable[[Moment, str], None]:
-        return partial(_wait_each_time, self.passed, self.folder / "at", self.folder / "pass")
+        return partial(_wait_each_time, self.folder / "at", self.folder / "pass")
 
     def stops(self, has_ended: Callable[[], bool]) -> Iterator[str]:
         """Each effect, while the process waits before it; it goes on when the next one is asked for."""
@@ -82,11 +78,15 @@ def _write(path: Path, text: str) -> None:
     path.with_suffix(".new").rename(path)
 
 
-def _wait_each_time(passed: Path, at: Path, allowed: Path, moment: Moment, name: str) -> None:
-    if moment == "before":
-        number = len(passed.read_text().splitlines())
+def _wait_each_time(at: Path, allowed: Path, moment: Moment, name: str) -> None:
+    if moment == "before" and threading.current_thread() is threading.main_thread():  # another one renews the lock
+        number = _number(at) + 1
         _write(at, f"{number} {name}")
-        wait_until(lambda: _number(allowed) >= number, "the test lets it pass")
+        wait_until(partial(_is_later, allowed, number - 1, _never), "the test lets it pass")
+
+
+def _never() -> bool:
+    return False
 
 
 def _in_steps(inject: Callable[[Moment, str], None], moment: Moment, name: str) -> None:

@@ -6,6 +6,7 @@ entry that a killed mover left out; a reader takes it from champion.json.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from refit.core import artifacts, keys
@@ -181,6 +182,7 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
+    _keep(store, target)
     return move
 
 
@@ -218,6 +220,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         hold=Hold(since=now, who=who, why=why),
     )
     move_champion(store, (current, tag), move)
+    _keep(store, target)
     return move
 
 
@@ -239,6 +242,18 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     )
     move_champion(store, current, move)
     return move
+
+
+def _keep(store: ObjectStore, version: Version) -> None:
+    """The document of the version that is the champion now stands.
+
+    gc looks at the champion after it has deleted versions and restores it; but one that ended between the look at the
+    version and the move has not seen the move.
+    """
+    key = keys.version(version.version)
+    if not store.exists(key):
+        with suppress(Conflict):  # gc has restored it
+            store.create(key, version.to_json())
 
 
 def _check_model(store: ObjectStore, version: Version) -> None:

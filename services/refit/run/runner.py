@@ -19,7 +19,7 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
-from refit.core.owner import claim
+from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
@@ -96,11 +96,16 @@ class Runner:
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
-        name, now = request.pipeline.name, datetime.now(UTC)
-        probe(self.store, now=now)
-        store = self.store.under(f"{name}/")
-        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
-        return self._pass(store, request, lambda run_id: new_run(request, run_id))
+        probe(self.store, now=datetime.now(UTC))
+        store = self.store.under(f"{request.pipeline.name}/")
+        if not request.adopt:
+            refuse_other(store, request.owner)  # before any wait
+
+        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
+            claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=datetime.now(UTC))
+            return new_run(request, run_id)
+
+        return self._pass(store, request, prepare)
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
