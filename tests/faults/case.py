@@ -16,6 +16,7 @@ from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
 from refit.core.domain import ExtractManifest, Move, Outcome, StepName
+from refit.core.probe import Probed
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import Side, SnapshotReader
@@ -122,6 +123,7 @@ class Case:
         """The same database, with a copy of the store as it stands."""
         scratch = self.scratch / name
         shutil.copytree(self.folder, scratch / "store" / "loans")
+        trust(file_url(scratch / "store"))
         return Case(self.dsn, file_url(scratch / "store"), scratch, dict(self.settings))
 
     def promote(self, version: str | None) -> Move:
@@ -201,6 +203,13 @@ class Case:
     @property
     def _passed(self) -> Path:
         return self.scratch / f"passed-{self._runs}"
+
+
+def trust(url: str) -> None:
+    """A store in a folder is known to honour conditions: the races that find out have tests of their own."""
+    store = open_store(url)
+    found = Probed(url=store.url, endpoint=store.endpoint, probed_at=datetime.now(UTC))
+    store.put(f"{keys.PROBE}result.json", found.to_json())
 
 
 def failed_as(done: Done, code: int, kind: str, *words: str) -> None:

@@ -6,17 +6,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from refit.core.addresses import file_url
-from refit.core.probe import probe
-from refit.core.store import open_store
 from refit.demo.postgres import on_database
-from tests.faults.case import FIRST, SECOND, Case, edited
+from tests.faults.case import FIRST, SECOND, Case, edited, trust
 from tests.faults.test_killed import INSIDE, signalled
 from tests.faults.test_retention import age
 from tests.fixtures import loans
@@ -46,6 +43,7 @@ def _copied(bank: Bank, folder: Path) -> Iterator[Case]:
     """A database and a store as the bank's; copies that keep when each object was written."""
     with _database(bank) as dsn:
         shutil.copytree(bank.folder, folder / "store")
+        trust(file_url(folder / "store"))
         yield Case(dsn, file_url(folder / "store"), folder)
 
 
@@ -61,7 +59,7 @@ def _database(bank: Bank) -> Iterator[str]:
 def empty(bank: Bank, tmp_path: Path) -> Iterator[Case]:
     """The database, and a store in which nothing has run yet."""
     store = tmp_path / "store"
-    probe(open_store(file_url(store)), now=datetime.now(UTC))  # its races have tests of their own
+    trust(file_url(store))
     with _database(bank) as dsn:
         yield Case(dsn, file_url(store), tmp_path)
 

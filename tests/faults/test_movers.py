@@ -1,20 +1,18 @@
 """People who move the champion, exclude rows or collect waste at the same moment as a run or as one another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from refit.core import registry
 from refit.core.domain import Outcome
 from refit.core.runs import read_outcome
 from tests.faults.case import THIRD, Case
 from tests.faults.conftest import LIVED
 from tests.faults.gates import Gate, Turnstile
-from tests.faults.test_retention import in_order
+from tests.faults.lived import Lived
 from tests.fixtures import invariants
-from tests.fixtures.calls import Called, call
+from tests.fixtures.calls import Called
 from tests.fixtures.commands import Answer
 
 WHY = ("--reason", "looked at it")
@@ -22,58 +20,16 @@ MOVES = ("create history/", "swap refs/champion.json", "create history/")
 """What a move does, in this order."""
 
 
-@dataclass(frozen=True)
-class Lived:
-    """A copy of the world with names for its versions.
-
-    Attributes:
-        first: The first champion.
-        waste: A version that waits, and that gc would take.
-        champion: The champion.
-        newest: A version that waits.
-    """
-
-    case: Case
-    first: str
-    waste: str
-    champion: str
-    newest: str
-
-    @classmethod
-    def of(cls, case: Case) -> "Lived":
-        first, waste, champion, newest, *_ = in_order(case)
-        return cls(case, first, waste, champion, newest)
-
-    def copied(self, name: object) -> "Lived":
-        return Lived.of(self.case.copied(str(name)))
-
-    def words(self, words: Sequence[str]) -> tuple[str, ...]:
-        return tuple(getattr(self, word[1:]) if word.startswith("@") else word for word in words)
-
-    def call(self, *words: str) -> Called:
-        return call(*self.words(words), "--store", self.case.url)
-
-    def at(self, number: int, *words: str, then: Sequence[str]) -> tuple[Called, Answer]:
-        """The answers of the second command, called at this effect of the first, and of the first one after it."""
-        gate = Turnstile(self.case.scratch)
-        calling = self.case.calls(*self.words(words), inject=gate.inject)
-        second: Called | None = None
-        for passed, _ in enumerate(gate.stops(lambda: not calling.process.is_alive())):
-            if passed == number:
-                second = self.call(*then)
-        assert second is not None, f"there is no effect {number}"
-        return second, calling.done()
-
-    def moves(self, since: int) -> list[tuple[str, str]]:
-        """What the champion was moved to, by which kind of move, after this generation."""
-        history = registry.read_history(self.case.store)
-        names = {self.first: "first", self.waste: "waste", self.champion: "champion", self.newest: "newest"}
-        return [(move.kind, names.get(move.version, "run")) for move in history if move.generation > since]
-
-    def check(self) -> None:
-        invariants.champion_is_complete(self.case.store)
-        invariants.manifests_are_whole(self.case.store)
-        invariants.history_is_linear(self.case.store)
+def at(world: Lived, number: int, *words: str, then: Sequence[str]) -> tuple[Called, Answer]:
+    """The answers of the second command, called at this effect of the first, and of the first one after it."""
+    gate = Turnstile(world.case.scratch)
+    calling = world.case.calls(*world.words(words), inject=gate.inject)
+    second: Called | None = None
+    for passed, _ in enumerate(gate.stops(lambda: not calling.process.is_alive())):
+        if passed == number:
+            second = world.call(*then)
+    assert second is not None, f"there is no effect {number}"
+    return second, calling.done()
 
 
 @pytest.fixture
@@ -103,7 +59,7 @@ def test_of_two_people_who_move_the_champion_the_second_is_told(
 ) -> None:
     for number, effect in enumerate(MOVES):
         copy = world.copied(number)
-        one, other = copy.at(number, *first, then=second)
+        one, other = at(copy, number, *first, then=second)
         if number < 2:
             assert (one.code, other.code) == (0, 79), (effect, other)
             assert "at this moment" in other.err
@@ -126,7 +82,7 @@ CHANGES = {
 @pytest.mark.parametrize(("words", "told"), CHANGES.values(), ids=CHANGES)
 def test_of_two_people_who_decide_about_rows_the_second_is_told(world: Lived, words: Sequence[str], told: str) -> None:
     other = [word.replace("1100", "1101").replace("drop", "release") for word in words]
-    one, answer = world.at(0, *words, then=other)
+    one, answer = at(world, 0, *words, then=other)
     assert (one.code, answer.code) == (0, 79), (one.err, answer)
     assert told in answer.err and "nothing was changed by this command" in answer.err
     assert world.call(*words).code == 0
@@ -136,7 +92,7 @@ def test_a_version_that_gc_takes_while_a_person_promotes_it_stands_again(world: 
     words = ("promote", "loans", "@waste", *WHY)
     for number, _ in enumerate(MOVES):
         copy = world.copied(number)
-        one, other = copy.at(number, *words, then=("gc", "loans"))
+        one, other = at(copy, number, *words, then=("gc", "loans"))
         assert (one.code, other.code) == (0, 0)
         assert copy.case.champion.version == copy.waste
         copy.check()
@@ -149,7 +105,7 @@ def test_a_version_that_a_person_promotes_while_gc_takes_it_stays_or_is_gone_bef
     found = []
     for number, _ in enumerate(("swap the lock", "delete the version", "free the lock")):
         copy = world.copied(number)
-        one, other = copy.at(number, "gc", "loans", then=(*words, *WHY))
+        one, other = at(copy, number, "gc", "loans", then=(*words, *WHY))
         found.append((one.code, other.code))
         assert (copy.case.champion.version == copy.waste) == (one.code == 0)
         copy.check()
@@ -177,7 +133,7 @@ def test_a_person_who_acts_while_a_run_publishes_comes_before_it_or_after_it(
     checked = 1 if second[0] == "exclude" else 3  # from this effect on it is too late to step back
     for number, effect in enumerate(effects):
         copy = world.copied(number)
-        one, other = copy.at(number, *words, then=second)
+        one, other = at(copy, number, *words, then=second)
         assert (one.code, other.code) == (0, 79 if number < checked else 0), (effect, one.err, other)
         if number >= checked and second is ROLLBACK:
             by_hand = [("rollback", "champion")]  # the one before the run's
