@@ -27,6 +27,8 @@ from tests.fixtures.calls import call
 from tests.fixtures.own_package import put_on_path, write_package
 
 OLDER = "1.5.0"
+OLDER_FILES = Path(__file__).parents[1] / "data" / "scikit-learn-1.8.0"  # tests/data/older.py has written them
+BOOSTED = edited(model={"estimator": "sklearn.ensemble.GradientBoostingClassifier", "params": {"n_estimators": 3}})
 FOREIGN = f"scikit-learn was {OLDER} and is {sklearn.__version__}"
 
 
@@ -62,6 +64,12 @@ def verdict_without_harm(case: Case, **how: Any) -> Verdict:
     outcome = case.copied().good(**how)
     assert outcome.verdict is not None
     return outcome.verdict
+
+
+def written_by_older(case: Case, name: str) -> None:
+    """The champion's model file is the one that an older scikit-learn has fitted on the same rows."""
+    body = (OLDER_FILES / f"{name}.skops").read_bytes()
+    rewrite(case, model=lambda _: body, train=of_libraries(scikit_learn=OLDER_FILES.name.rpartition("-")[2]))
 
 
 @pytest.mark.parametrize("harm", [flip, Path.unlink], ids=["bit flipped", "gone"])
@@ -105,6 +113,24 @@ def test_a_champion_of_another_scikit_learn_that_says_what_it_said_is_compared_a
     assert FOREIGN in shown
     assert "of 200 rows it says what it said" in shown
     assert FOREIGN in case.store.get(str(outcome.report)).decode()
+
+
+def test_a_model_that_another_scikit_learn_has_written_is_asked_again(case: Case) -> None:
+    written_by_older(case, "logistic")
+    (record,) = opponents(case, case.good())
+    assert (record.state, record.asked_rows) == ("stored", 200)
+    assert any("saved it, and here is" in change for change in record.changes)
+
+
+def test_a_model_that_another_scikit_learn_has_written_and_this_one_does_not_load_is_rebuilt(empty: Case) -> None:
+    empty.good(days=FIRST, file=BOOSTED)
+    expected = verdict_without_harm(empty, file=BOOSTED)
+    written_by_older(empty, "boosted")
+    outcome = empty.good(file=BOOSTED)
+    assert outcome.verdict == expected
+    (record,) = opponents(empty, outcome)
+    assert record.state == "rebuilt"
+    assert "ForbiddenType" in record.reason  # it has moved a class of its losses since
 
 
 def test_a_champion_of_another_scikit_learn_that_says_something_else_is_rebuilt(case: Case) -> None:
