@@ -23,6 +23,7 @@ from refit.predict.champion import VersionsDiffer
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
 from tests.faults.forgery import flip, of_libraries, other_answers, rewrite, saved_by
 from tests.faults.test_retention import FEW, age, gc
+from tests.fixtures import loans
 from tests.fixtures.calls import call
 from tests.fixtures.own_package import put_on_path, write_package
 
@@ -88,6 +89,32 @@ def test_a_champion_whose_file_is_lost_is_rebuilt_and_compared_as_itself(
     shown = call("show", "loans", str(outcome.run_id), "--store", case.url).out
     assert f"champion   {champion}, by a stand-in rebuilt from its snapshot" in shown
     assert "a stand-in rebuilt from its snapshot" in case.store.get(str(outcome.report)).decode()
+
+
+SAMPLED = edited(
+    model={"sample": {"rows": 700}},
+    features={"numeric": {"columns": ["income", "amount"], "outliers": "drop_3sigma"}},
+    split={"kind": "hash", "holdout": 0.5},
+)
+
+
+def test_a_champion_is_rebuilt_on_the_rows_of_then_whatever_was_corrected_or_excluded_since(empty: Case) -> None:
+    empty.sql("ALTER TABLE loans ADD seen timestamptz; UPDATE loans SET seen = applied_at")
+    file = edited(SAMPLED, source={"cursor": "seen"})
+    empty.good(days=FIRST, file=file)
+    again = empty.again(run_id=empty.champion.version, start="evaluate").outcome  # its train is that of another run
+    assert again is not None
+    empty.promote(again.version)
+    empty.sql(f"UPDATE loans SET amount = -amount, seen = '{loans.at(FIRST + 1)}' WHERE loan_id % 7 = 1")
+    where = f"seen between '{loans.at(5)}' and '{loans.at(9)}'"
+    assert call("exclude", "loans", "--where", where, "--reason", "x", "--store", empty.url).code == 0
+    unharmed = empty.copied().run(days=SECOND, file=file).outcome
+    model_path(empty).unlink()
+    harmed = empty.run(days=SECOND, file=file).outcome
+    assert unharmed is not None
+    assert harmed is not None
+    assert harmed.verdict == unharmed.verdict
+    assert [one.state for one in opponents(empty, harmed)] == ["rebuilt"] * 2  # the anchor has the same model file
 
 
 def test_the_pointer_names_the_lost_version_until_a_candidate_is_accepted(case: Case) -> None:
