@@ -41,13 +41,13 @@ def forged(_body: bytes) -> bytes:
 
 
 def test_a_forged_champion_is_refused_before_anything_of_it_is_built(case: Case) -> None:
-    expected = case.copied().good().verdict
+    expected = case.copied().good().scores
     rewrite(case, model=forged)
     invariants.champion_is_complete(case.store)  # all digests are right
     canary = case.scratch / "canary"
     case.settings[CANARY] = str(canary)
     outcome = case.good()  # it is rebuilt from its snapshot
-    assert outcome.verdict == expected
+    assert outcome.scores == expected
     assert any(all(word in text for word in ("ForbiddenType", "not allowed", "Forged")) for text in outcome.warnings)
     assert not canary.exists()
 
