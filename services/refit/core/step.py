@@ -145,13 +145,17 @@ def record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Mani
     return manifest
 
 
-def scratch(step: StepName) -> tempfile.TemporaryDirectory[str]:
-    """A folder of one's own below the temporary folder, removed with the `with` block. Raises DiskError."""
+def scratch(name: str, below: Path | None = None) -> tempfile.TemporaryDirectory[str]:
+    """A folder of one's own below the temporary folder, or another one, removed with the `with` block.
+
+    Raises:
+        DiskError: none can be made.
+    """
     try:
-        return tempfile.TemporaryDirectory(prefix=f"refit-{step}-", ignore_cleanup_errors=True)
+        return tempfile.TemporaryDirectory(prefix=f"refit-{name}-", dir=below, ignore_cleanup_errors=True)
     except OSError as error:  # Python says ENOENT also where all temporary folders are full
         raise DiskError(
-            f"no temporary folder takes files for {step}: {error.strerror or error}",
+            f"no temporary folder takes files for {name}: {error.strerror or error}",
             next="make room there, or name another folder in TMPDIR",
         ) from error
 

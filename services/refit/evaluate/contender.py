@@ -1,13 +1,13 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from refit.core.config import Pipeline
 from refit.core.context import Context
@@ -19,10 +19,11 @@ from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.evaluate.rows import CleanRows
-from refit.ml.frame import Array, to_frame, to_target
+from refit.ml.frame import to_frame, to_target
 from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
 from refit.ml.predictions import MODEL_FAILS
+from refit.ml.rows import is_known
 from refit.ml.scores import Responses, collect
 
 # A store or disk that fails is not among it: the step fails then, and is tried again.
@@ -50,6 +51,7 @@ class Contender:
     Attributes:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on, by the key that they had then.
+        until: Its run read no row with a later cursor.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
@@ -61,6 +63,7 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    until: Instant
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
@@ -71,14 +74,16 @@ class Contender:
         """What no clean row shares with it."""
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-        """What the model says of the clean rows, batch by batch with flat memory.
+    def answer(self, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> Responses:
+        """What the model says of the clean rows (those of `clean_rows`), batch by batch with flat memory.
 
         Raises:
             OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
         """
         with self.own_code:
-            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+            return collect(
+                self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained, since))
+            )
 
     @property
     def own_code(self) -> OwnCode:
@@ -86,17 +91,24 @@ class Contender:
         return OwnCode(self.packages)
 
 
-def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
+def clean_rows(
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], since: datetime | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows that `unseen` keeps; the same rows in the same order for any columns.
+
+    Args:
+        since: None: of the holdout rows; else of all rows of the window with a later cursor.
+    """
     keys = (name for known in trained for name in known.columns)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+    names = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
+    for batch in reader.rows(names, "holdout" if since is None else "window", after=since):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
 
 
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
-    """Target, key, entity and cursor of the clean rows."""
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> CleanRows:
+    """Target, key, entity and cursor of the clean rows (those of `clean_rows`)."""
     pipeline = reader.pipeline
     key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
     columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
@@ -104,7 +116,7 @@ def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> Clean
     keys: list[Words] = []
     owners: list[Words] = []
     at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained):
+    for table in clean_rows(reader, columns, trained, since):
         targets.append(table.column(pipeline.target))
         keys.append(key_hashes(table, key))
         owners += [key_hashes(table, by)] if by is not None else []
@@ -126,25 +138,8 @@ def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline
         hashes = [known.hashes for known in trained if known.columns == columns]
         table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
-        table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
+        table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
     return table
-
-
-def _is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
-    """As `is_one_of`, without a Python object per row for what Arrow itself can compare."""
-    if pa.types.is_string(target.type):
-        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
-    if pa.types.is_boolean(target.type):
-        return pc.is_in(target, pa.array([bool(label) for label in classes]))
-    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
-
-
-def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
-    """Which labels are among the classes, of shape (rows,)."""
-    found = np.zeros(len(labels), dtype=bool)
-    for label in classes:
-        found |= labels == label
-    return found
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
@@ -156,17 +151,20 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
     trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
-    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
+    until = split.window_end(context.pipeline, context.run.as_of)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)
 
 
-def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
-    """What a version of the registry says of the clean rows.
+def answer_of(
+    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None
+) -> Responses:
+    """What a version of the registry says of the clean rows (those of `clean_rows`).
 
     Raises:
         Unusable: it cannot score these rows.
     """
     try:
-        responses = contender.answer(reader, trained)
+        responses = contender.answer(reader, trained, since)
     except MODEL_ERRORS as error:
         raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():

@@ -22,12 +22,12 @@ from refit.evaluate.contender import (
     Trained,
     Unusable,
     answer_of,
-    is_one_of,
     sentence,
 )
 from refit.evaluate.rows import CleanRows, NoCleanRows
 from refit.evaluate.version import Role, of_version
 from refit.ml.frame import to_target, too_many_classes
+from refit.ml.rows import is_one_of
 from refit.ml.scores import Responses, UnusableScore, collect, values
 
 DUMMY: Final = "dummy"

@@ -49,8 +49,11 @@ class Registered:
     reader: SnapshotReader
 
 
-def of_version(context: Context, version: str, role: Role) -> Contender:
+def of_version(context: Context, version: str, role: Role, *, rebuilds: bool = True) -> Contender:
     """A version of the registry, verified, with the rows that it was trained on.
+
+    Args:
+        rebuilds: Whether a stand-in may be fitted for it, which takes as long as train.
 
     Raises:
         Unusable: it cannot be compared, as it is or rebuilt.
@@ -71,6 +74,8 @@ def of_version(context: Context, version: str, role: Role) -> Contender:
         raise Unusable(f"{version} cannot be used: {words}") from error
     if not record.reason:
         return contender
+    if not rebuilds:
+        raise Unusable(f"{version} cannot be used: {record.reason}")
     try:
         return rebuild(context, made.reader, made.train, contender, gone)
     except MODEL_ERRORS as error:
@@ -88,6 +93,7 @@ def _contender(context: Context, made: Registered, estimator: Any, record: Oppon
         estimator=estimator,
         columns=made.train.columns,
         trained=trained,
+        until=split.window_end(reader.pipeline, reader.as_of),
         entities=entities,
         reference=made.evaluate.reference,
         packages=own.packages(reader.pipeline),

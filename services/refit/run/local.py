@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
+from refit.core.cores import cores
 from refit.core.disk import disk
 from refit.core.domain import STEPS, Termination
 from refit.core.errors import ArtifactError
@@ -143,15 +144,6 @@ def threads(environment: Mapping[str, str]) -> dict[str, str]:
     count = str(cores())
     defaults = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
     return {name: environment.get(name, value) for name, value in defaults.items()}
-
-
-def cores() -> int:
-    """The processors that this process may use: its affinity, and the quota of its control group, rounded up."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, -(-int(quota) // int(period))))
-    return count
 
 
 def _follow(stream: IO[bytes], tell: Callable[[str], None]) -> bytes:

@@ -2,21 +2,33 @@
 
 from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.checkpoint import Checkpoint
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
-from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.manifests import (
+    BatchFit,
+    EvaluateManifest,
+    ExtractManifest,
+    Manifest,
+    PublishManifest,
+    TrainManifest,
+)
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Opponent, Reference, ShiftCheck, SliceCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Opponent, Promise, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
     "STEPS",
     "Artifact",
     "Batch",
+    "BatchFit",
     "Check",
+    "Checkpoint",
     "Column",
+    "Combination",
     "Decision",
     "EvaluateManifest",
     "Exclusion",
@@ -37,6 +49,7 @@ __all__ = [
     "OutcomeName",
     "OwnerRef",
     "Part",
+    "Promise",
     "PublishManifest",
     "QuarantineRef",
     "Record",
@@ -44,6 +57,8 @@ __all__ = [
     "Result",
     "Rows",
     "RunRecord",
+    "SearchTable",
+    "Searched",
     "ShiftCheck",
     "SliceCheck",
     "Snapshot",
@@ -53,6 +68,7 @@ __all__ = [
     "Stretch",
     "Termination",
     "TrainManifest",
+    "Trial",
     "Undone",
     "Value",
     "Verdict",
