@@ -79,7 +79,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     settings = evaluation(context.pipeline, probabilities=heard.candidate.predict_proba is not None)
     judgement = _judge(settings, rows, heard, look)
     verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
-    verdict = _with_approval(verdict, opponents.unusable, shift)
+    verdict = _with_approval(_naming_stand_in(verdict, opponents.champion), opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
     twins, untold = hold_against_twin(context, reader, champion_move, settings, look)
     judged = Judged(candidate, rows, trained, heard.candidate)
@@ -195,6 +195,15 @@ def _slices(
     table = {name: pa.chunked_array([batch.column(name) for batch in batches]) for name in settings.slices}
     how = SliceSettings(first_score(settings.gate), settings.max_slice_loss, settings.min_slice_rows, settings.block)
     return judge_slices(table, rows, heard.candidate, heard.champion, how)
+
+
+def _naming_stand_in(verdict: Verdict, champion: Contender | None) -> Verdict:
+    """The verdict, which becomes the history's reason, does not pass a stand-in off as the champion."""
+    if champion is None or champion.record is None or champion.record.state != "rebuilt":
+        return verdict
+    less = f" without {', '.join(champion.record.without)}" if champion.record.without else ""
+    reason = f"{verdict.reason.rstrip('. ')}; in the champion's place stood a model rebuilt from its snapshot{less}"
+    return verdict.model_copy(update={"reason": reason})
 
 
 def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftCheck, ...]) -> Verdict:

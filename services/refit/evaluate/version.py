@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from refit.core import artifacts, registry
+from refit.core import artifacts, logs, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import (
@@ -139,6 +139,8 @@ def _registered(context: Context, version: str, fit_on: FitOn) -> Registered:
     _refuse_another_question(context, train)
     run = read_run(store, version)
     pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+    if pipeline.sensitive:
+        logs.withhold()  # what libraries say of its rows may quote a value, whatever the file says today
     if extract.snapshot is None:
         raise ArtifactError(f"{document.extract.key} names no snapshot")
     if _unlike(_snapshot(context), extract.snapshot, pipeline.source.key):

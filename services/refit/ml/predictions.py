@@ -79,8 +79,8 @@ def sample(batches: Iterable[pa.RecordBatch], keys: Words, estimator: Any, sensi
 def ask_again(body: bytes, estimator: Any, columns: Sequence[str]) -> int:
     """How many stored rows there are, of all of which the model says what it said.
 
-    Labels must be the same, numbers within TOLERANCE of what they were: probabilities as they are, other numbers in
-    parts of themselves or of the median one, whichever is larger.
+    Numbers must be within TOLERANCE of what they were: probabilities as they are, others in parts of themselves and of
+    the median one. Labels must be the same but where two classes are equally probable: sums in another order decide.
 
     Args:
         body: What `sample` returned.
@@ -118,6 +118,9 @@ def _differs(said: Responses, stored: Sequence[pa.ChunkedArray]) -> Array:
     differs = np.array([a != b for a, b in zip(said.predict.tolist(), predicted.to_pylist(), strict=True)])
     if len(now) != len(probabilities):
         return np.ones(len(differs), dtype=bool)
+    if len(now) > 1:
+        highest = np.sort(np.column_stack(now), axis=1)
+        differs &= highest[:, -1] - highest[:, -2] > TOLERANCE
     for column, then in zip(now, probabilities, strict=True):
         differs |= ~_close(column, then.to_numpy(), np.ones(len(differs)))
     return differs
