@@ -70,8 +70,8 @@ def batch(first: int, rows: int, rng: np.random.Generator) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def prepare(folder: Path, rows: int) -> None:
-    """A run whose extract has stored `rows` rows in parts below `folder`."""
+def prepare(folder: Path, rows: int, file: str = FILE) -> None:
+    """A run of the file whose extract has stored `rows` rows in parts below `folder`."""
     from refit.core import keys
     from refit.core.addresses import file_url
     from refit.core.artifacts import describe
@@ -87,7 +87,7 @@ def prepare(folder: Path, rows: int) -> None:
     with PartWriter(lambda name: store.writer(keys.data(RUN_ID, "a", name)), schema, "at") as writer:
         for piece in pieces:
             writer.write(piece)
-    text = FILE.encode()
+    text = file.encode()
     store.put(keys.pipeline_file(RUN_ID), text)
     run = RunRecord(
         run_id=RUN_ID,
