@@ -71,7 +71,7 @@ class DealtRows:
         number = seen = checkpoint = 0
         last = passes * sum(batches_in(size, batch_rows) for size in self.shuffled.sizes)
         for passing in range(passes):
-            for block in self.shuffled.order(passing).tolist():
+            for block in self.shuffled.order(passing):
                 size = self.shuffled.sizes[block]
                 count = batches_in(size, batch_rows)
                 for part in range(count):
