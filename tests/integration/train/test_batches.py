@@ -272,7 +272,7 @@ def test_a_temporary_folder_that_takes_nothing_more_is_a_disk_error(
 ) -> None:
     attempt = context(store, tmp_path)
     request.getfixturevalue("small_files")
-    with pytest.raises(DiskError, match="cannot write shuffled-rows in .*: File too large"):
+    with pytest.raises(DiskError, match=r"cannot write shuffled-rows in .*: File too large"):
         train(attempt)
     assert list(attempt.folder.iterdir()) == []
 
