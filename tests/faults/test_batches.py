@@ -14,6 +14,7 @@ from refit.core.domain import BatchFit, Outcome, TrainManifest
 from refit.core.effects import Moment
 from tests.faults.case import Case, edited
 from tests.faults.gates import Gate, has_ended
+from tests.faults.test_retention import age, gc
 from tests.fixtures import invariants, loans
 
 IN_BATCHES = edited(
@@ -111,3 +112,17 @@ def test_a_checkpoint_whose_state_was_altered_costs_its_rows_and_nothing_else(ca
     assert manifest.batches == WHOLE.model_copy(update={"resumed_from": 1})
     digests.append(manifest.model.sha256)
     assert len(set(digests)) == 1
+
+
+def test_gc_takes_the_checkpoints_of_a_fit_that_has_ended_and_nothing_else_of_its_run(case: Case) -> None:
+    outcome = case.good(file=IN_BATCHES)
+    before = {listed.key for listed in case.store.list("")} - {keys.ref("lock")}
+    age(case, 8)
+    gone = gc(case).document["gone"]
+    after = {listed.key for listed in case.store.list("")} - {keys.ref("lock")}
+    assert {key.rpartition("/")[2] for key in before - after} >= {
+        f"checkpoint-{n}.{kind}" for n in (1, 2, 3) for kind in ("json", "skops")
+    }
+    assert [key for key in before - after if f"runs/{outcome.run_id}/" in key and "checkpoint-" not in key] == []
+    assert (gone["runs"], gone["versions"]) == ([], [])
+    invariants.check(case.store)
