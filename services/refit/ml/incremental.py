@@ -31,7 +31,8 @@ from refit.ml.persist import dump, load
 
 FEATURE_ROWS: Final = 100_000
 PASS_ROWS: Final = 1_000_000
-"""Stochastic gradient descent converges after about so many rows (scikit-learn's user guide, 1.5.6)."""
+"""Stochastic gradient descent converges after about so many rows (scikit-learn's user guide on it, Tips on Practical
+Use)."""
 MOST_PASSES: Final = 100
 TOLD_ROWS: Final = 500_000
 _FREQUENCY: Final = f"{FEATURES_STEP}__categorical__min_frequency"

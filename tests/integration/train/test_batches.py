@@ -13,14 +13,16 @@ import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
 from refit.core import effects
+from refit.core.artifacts import describe
 from refit.core.context import Context
 from refit.core.domain import BatchFit, ExtractManifest, TrainManifest
 from refit.core.effects import Moment
 from refit.core.errors import ConfigError, DataError, DiskError, RefitError
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import SnapshotReader
+from refit.ml.fitting import fitted
 from refit.ml.frame import to_frame
-from refit.ml.persist import load
+from refit.ml.persist import dump, load
 from refit.train.step import train
 from tests.fixtures.records import file
 from tests.fixtures.trained import START, extracted, loans
@@ -134,6 +136,46 @@ def test_the_same_rows_give_the_same_bytes_however_they_lie_in_parts(store: Obje
     assert seeded.model.sha256 != first.model.sha256
 
 
+OWN = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Counts:
+    def __init__(self):
+        self.of_class = {}
+
+class Majority(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y):
+        if not hasattr(self, "counts_"):
+            self.counts_ = Counts()
+        for label, count in zip(*np.unique(y, return_counts=True)):
+            self.counts_.of_class[str(label)] = self.counts_.of_class.get(str(label), 0) + int(count)
+        self.classes_ = np.array([False, True])
+        return self
+
+    def predict(self, X):
+        return np.full(X.shape[0], max(self.counts_.of_class, key=self.counts_.of_class.get) == "True")
+"""
+
+
+def test_an_estimator_of_ones_own_learns_in_batches_and_is_kept_between_them(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "countbank").mkdir()
+    (tmp_path / "countbank" / "__init__.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    attempt = context(store, tmp_path, {"estimator": "countbank.Majority", "incremental": BATCHES})
+    manifest = train(attempt)
+    assert manifest.trusted == ("countbank.Counts", "countbank.Majority")
+    assert manifest.batches is not None
+    assert manifest.batches.checkpoints == 4
+    counts = load(attempt.read(manifest.model), manifest.trusted)[-1].counts_.of_class
+    assert sum(counts.values()) == 2 * ROWS
+
+
 # --- interrupted --------------------------------------------------------------
 
 
@@ -195,6 +237,18 @@ def test_an_attempt_that_was_thought_dead_goes_on_beside_the_next_to_the_same_by
     assert fast.batches is not None
     assert fast.batches.resumed_from == 1
     assert slow.model.sha256 == fast.model.sha256
+
+
+def test_a_model_that_is_made_again_where_nothing_is_kept_has_the_same_bytes(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    """As evaluate makes one whose file is gone."""
+    attempt = context(store, tmp_path)
+    manifest, snapshot = train(attempt), attempt.manifest_of("extract", ExtractManifest).snapshot
+    assert snapshot is not None
+    reader = SnapshotReader(snapshot, attempt.pipeline, attempt.run.as_of, attempt.fetch)
+    made = fitted(reader, snapshot.columns, lambda text: None)
+    assert describe(manifest.model.key, dump(made.steps)) == manifest.model
 
 
 # --- refused ------------------------------------------------------------------
