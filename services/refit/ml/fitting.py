@@ -15,7 +15,8 @@ from refit.core.step import scratch
 from refit.data.reader import SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.batches import deal_rows
-from refit.ml.incremental import Keeper, check_takes_batches, fit
+from refit.ml.incremental import Keeper, fit
+from refit.ml.partial_fit import check_takes_batches
 from refit.ml.rows import check_classes, empty_columns, read, uneven_shares, without_a_value, without_outliers
 
 
