@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from refit.core.config import Model
+from refit.core.config_rules import broken_rules
 from tests.unit.core.pipeline_files import SECTIONS, faults_of, faults_of_sections, parse, with_key
 
 BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": ["city"]}}
@@ -39,6 +41,10 @@ BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": [
         (
             {"model": {**SECTIONS["model"], "seed": 1, "params": {"random_state": 2}}},
             "model.params.random_state: is given as model.seed too",
+        ),
+        (
+            {"model": {**SECTIONS["model"], "incremental": True, "sample": {"rows": 5}}},
+            "model.sample: fits on a part of the rows, and incremental on all of them: leave one out",
         ),
         ({"columns": {"applied_at": {"sensitive": True}}}, "columns.applied_at.sensitive: the cursor cannot be"),
         ({"columns": {"defaulted": {"sensitive": True}}}, "columns.defaulted.sensitive: the target cannot be"),
@@ -196,3 +202,11 @@ def test_a_slice_of_a_sensitive_column_is_a_fault() -> None:
 def test_one_mistake_is_not_reported_twice() -> None:
     text = "target: a\nfeatures: {numeric: {columns: [a], scal: none}}\n"
     assert not any("is the target" in fault for fault in faults_of(text))
+
+
+def test_a_search_does_not_fit_batch_by_batch() -> None:
+    """Asked of the rule itself, as it is of `search` in any form."""
+    model = Model.model_construct(estimator="a.B", incremental=True, search={"n_iter": 2})
+    assert list(broken_rules({"model": model})) == [
+        (("model", "search"), "fits on all rows at once, and incremental never does: leave one out")
+    ]
