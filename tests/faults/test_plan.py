@@ -70,6 +70,20 @@ def test_the_lines_of_a_plan(case: Case) -> None:
     assert told["next"] == "refit run refit.yaml"
 
 
+def test_a_plan_tells_how_long_a_search_may_take(case: Case) -> None:
+    search = {"n_iter": 9, "cv": 3, "time_budget": "10m", "space": {"C": {"loguniform": [0.1, 9.0]}}}
+    file = edited(model={"search": search})
+    assert plan(case, "--json", file=file).document["search"] == {
+        "combinations": 10,
+        "folds": 3,
+        "time_budget_seconds": 600.0,
+    }
+    assert "train searches for 10m at most, over 10 combinations on 3 folds" in plan(case, file=file).out
+    endless = edited(model={"search": {"space": {"C": [1, 2]}}})
+    assert "until it has tried 3 combinations on 5 folds: it has no time_budget" in plan(case, file=endless).out
+    assert plan(case, "--json").document["search"] is None
+
+
 @pytest.mark.parametrize(
     ("file", "words", "reason"),
     [

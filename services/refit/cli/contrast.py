@@ -1,11 +1,19 @@
 """Two runs side by side, in lines as a person reads them. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from refit.cli import words
 from refit.cli.answer import Tone, paint
-from refit.cli.sides import Side, file_changes, profile_changes, row_changes, score_changes, version_changes
+from refit.cli.sides import (
+    Side,
+    file_changes,
+    param_changes,
+    profile_changes,
+    row_changes,
+    score_changes,
+    version_changes,
+)
 from refit.data.change import ColumnChange, shares
 from refit.data.profile import ColumnProfile
 
@@ -28,6 +36,7 @@ def lines(name: str, before: Side, after: Side, *, local: bool) -> Iterator[str]
         "rows", ", ".join(f"{name} {_pair(*map(words.count, pair))}" for name, pair in counted.items()) or "none"
     )
     yield from _column_lines(before, after)
+    yield from _param_lines(param_changes(before, after))
     yield from _score_lines(score_changes(before, after))
     yield from _version_lines(version_changes(before, after))
 
@@ -82,6 +91,13 @@ def _values(before: ColumnProfile, after: ColumnProfile) -> str:
             for value in told
         )
     return _pair(str(before.max), str(after.max)) if None not in (before.max, after.max) else ""
+
+
+def _param_lines(changes: Mapping[str, tuple[Any, Any]] | None) -> Iterator[str]:
+    """Parameters of the two models that differ, be it by the file or by a search."""
+    for number, (name, (was, is_)) in enumerate((changes or {}).items()):
+        told = _pair(*("default" if value is None else words.one_line(str(value), 40) for value in (was, is_)))
+        yield _labelled("params" if number == 0 else "", f"{name} {told}")
 
 
 def _score_lines(changes: Mapping[str, Mapping[str, tuple[float | None, float | None]]]) -> Iterator[str]:

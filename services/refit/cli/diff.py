@@ -10,7 +10,16 @@ from refit.cli.contrast import lines
 from refit.cli.options import example, json_option, name_argument, store_option
 from refit.cli.place import find, find_run
 from refit.cli.runs import iso
-from refit.cli.sides import Side, file_changes, profile_changes, read_side, row_changes, score_changes, version_changes
+from refit.cli.sides import (
+    Side,
+    file_changes,
+    param_changes,
+    profile_changes,
+    read_side,
+    row_changes,
+    score_changes,
+    version_changes,
+)
 from refit.data.change import ColumnChange
 
 
@@ -26,7 +35,8 @@ from refit.data.change import ColumnChange
 @store_option
 @json_option
 def diff(target: str, first: str, second: str, store: str | None, as_json: bool) -> None:
-    """Compares two runs of pipeline NAME: file, rows read and their columns, scores, versions of Python and libraries.
+    """Compares two runs of pipeline NAME: file, rows read and their columns, parameters, scores, versions of Python and
+    libraries.
 
     A and B are run ids; @latest is the newest. The columns that changed most come first; the change is between 0 and
     1: the greatest gap between the cumulated distributions of numbers, half the summed differences of shares of text,
@@ -52,6 +62,7 @@ def document(name: str, before: Side, after: Side) -> dict[str, Any]:
         "file": {"same": changes == [] if changes is not None else None, "diff": changes},
         "rows": row_changes(before, after),
         "columns": [_column_document(one) for one in columns] if columns is not None else None,
+        "params": param_changes(before, after),
         "scores": score_changes(before, after),
         "versions": version_changes(before, after),
     }

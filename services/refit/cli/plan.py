@@ -16,6 +16,7 @@ from refit.cli.place import as_time, open_root, read_file
 from refit.cli.preview import lines
 from refit.cli.prospect import Planned, approval, gains, read_prospect
 from refit.cli.runs import iso
+from refit.core.config_search import Search, most
 from refit.core.context import Context
 from refit.core.owner import refuse_other
 from refit.data.split import window_end, window_start
@@ -77,7 +78,13 @@ def document(planned: Planned) -> dict[str, Any]:
             step: {"seconds": cost.seconds, "max_rss_bytes": cost.max_rss_bytes}
             for step, cost in prospect.costs.items()
         },
+        "search": _search(pipeline.model.search) if pipeline.model.search else None,
         "measured_runs": prospect.measured,
         "lock": planned.held.holder.run_id if planned.held and planned.held.alive else None,
         "warnings": list(read.todo.warnings),
     }
+
+
+def _search(search: Search) -> dict[str, Any]:
+    budget = search.time_budget.total_seconds() if search.time_budget else None
+    return {"combinations": most(search), "folds": search.cv, "time_budget_seconds": budget}

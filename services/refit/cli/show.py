@@ -84,12 +84,19 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
     else:
         yield _labelled("why", why(past))
     for manifest in found:
-        if isinstance(manifest, EvaluateManifest):
-            yield from refit_lines(manifest, indent=" " * (2 + LABEL_WIDTH))
-            for one in manifest.opponents:
-                yield _labelled(one.role, opponent_words(one))
+        if not isinstance(manifest, EvaluateManifest):
+            continue
+        yield from refit_lines(manifest, indent=" " * (2 + LABEL_WIDTH))
+        for one in manifest.opponents:
+            yield _labelled(one.role, opponent_words(one))
+        if manifest.promise:
+            promise = manifest.promise
+            yield _labelled("promise", f"{promise.version} was promoted over {promise.over}: {promise.reason}")
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
+    for manifest in found:
+        if isinstance(manifest, TrainManifest) and manifest.search is not None:
+            yield _labelled("search", words.search(manifest.search))
     for artifact in artifacts_of(found):
         yield _labelled("file", f"{artifact.key}  {artifact.size:,} bytes  sha256 {artifact.sha256[:12]}")
 
@@ -141,6 +148,7 @@ def artifacts_of(found: list[Manifest]) -> Iterator[Artifact]:
                 yield manifest.profile
         elif isinstance(manifest, TrainManifest):
             yield manifest.model
+            yield from (manifest.search.table,) if manifest.search else ()
         elif isinstance(manifest, EvaluateManifest):
             again = (manifest.refit.model, manifest.refit.predictions) if manifest.refit else ()
             yield from (one for one in (manifest.predictions, *again, manifest.report) if one)

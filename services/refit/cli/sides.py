@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place
@@ -24,6 +25,7 @@ class Side:
         file: Its file's lines; None where the file is gone.
         profile: Of the rows that its extract read; None where it read none, or the profile is gone.
         scores: Of each model that it scored.
+        params: What its model was built with; None where it trained none.
     """
 
     past: PastRun
@@ -32,6 +34,7 @@ class Side:
     profile: Profile | None
     rows: Rows
     scores: Mapping[str, Mapping[str, float | None]]
+    params: Mapping[str, Any] | None
 
 
 def read_side(place: Place, run_id: str) -> Side:
@@ -53,6 +56,7 @@ def read_side(place: Place, run_id: str) -> Side:
         profile=_profile(place, extract),
         rows=rows,
         scores=evaluate.scores if evaluate else {},
+        params=train.params if train else None,
     )
 
 
@@ -93,6 +97,15 @@ def score_changes(before: Side, after: Side) -> dict[str, dict[str, tuple[float 
         was, is_ = before.scores.get(model, {}), after.scores.get(model, {})
         found[model] = {name: (was.get(name), is_.get(name)) for name in dict.fromkeys([*was, *is_])}
     return found
+
+
+def param_changes(before: Side, after: Side) -> dict[str, tuple[Any, Any]] | None:
+    """Each parameter that the two models were built with otherwise; None where there is no such pair of models."""
+    if before.params is None or after.params is None:
+        return None
+    was, is_ = before.params, after.params
+    names = dict.fromkeys([*was, *is_])
+    return {name: (was.get(name), is_.get(name)) for name in names if was.get(name) != is_.get(name)}
 
 
 def version_changes(before: Side, after: Side) -> dict[str, tuple[str | None, str | None]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from refit.cli.answer import Tone
-from refit.cli.words import GAP, count, decimals, figure, instant, one_line, plural, seconds
+from refit.cli.words import GAP, count, decimals, figure, instant, one_line, plural, search, seconds
 from refit.core.domain import (
     Check,
     EvaluateManifest,
@@ -91,7 +91,8 @@ def _told(manifest: Manifest) -> tuple[str, list[Line]]:
     if isinstance(manifest, ExtractManifest):
         return _extracted(manifest)
     if isinstance(manifest, TrainManifest):
-        return f"{manifest.estimator.rpartition('.')[2]} on {count(manifest.rows)} rows", []
+        searched = [Line(f"{INDENT}search: {search(manifest.search)}")] if manifest.search else []
+        return f"{manifest.estimator.rpartition('.')[2]} on {count(manifest.rows)} rows", searched
     if isinstance(manifest, EvaluateManifest):
         return _evaluated(manifest)
     return (_published(manifest) if isinstance(manifest, PublishManifest) else ""), []

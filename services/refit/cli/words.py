@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from refit.core.domain import Searched
+
 _UNITS: Final = (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0))
 _SHORT: Final = {"day": "d", "hour": "h", "minute": "min", "second": "s"}
 GAP: Final = "  "
+OWN_PARAMS: Final = "the file's own params"
 
 
 def count(number: int | None) -> str:
@@ -86,3 +89,12 @@ def one_line(text: str, limit: int = 100) -> str:
     """The text on one line, cut with an ellipsis."""
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+
+
+def search(found: Searched) -> str:
+    """What a search chose, by which score, and of how many."""
+    params = ", ".join(f"{name} = {one_line(str(value), 40)}" for name, value in found.params.items()) or OWN_PARAMS
+    of = f"{found.tried:,} of {found.combinations:,}" if found.is_cut else f"{found.tried:,}"
+    score = f", {found.scoring} {figure(found.score)}" if found.score is not None else ""
+    own = f", {figure(found.own_score)} by {OWN_PARAMS}" if found.params and found.own_score is not None else ""
+    return f"{params}{score}{own}; {of} combinations tried on {plural(found.folds, 'fold')}"

@@ -15,7 +15,9 @@ from typing import Annotated, Any, Final, Literal, cast, get_args
 
 from pydantic import (
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,6 +26,7 @@ from pydantic import (
 
 from refit.core.config_faults import InvalidFile, fault_at, model_faults
 from refit.core.config_rules import Sections, broken_rules, gate_rules
+from refit.core.config_search import Search
 from refit.core.config_sections import (
     AutoFeatures,
     ColumnContract,
@@ -69,6 +72,22 @@ class Sample(Section):
     """How many training rows are kept; all, where there are no more."""
 
 
+class Batches(Section):
+    """Fitting by partial_fit: batch after batch of all training rows, in a random order that follows from the seed."""
+
+    passes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How often each training row is learned from. Default: as often as it takes to show the estimator a million rows,
+    at least once and at most 100 times; once where it has no max_iter, like naive Bayes, which counts."""
+    batch_rows: Annotated[int, Field(ge=1)] = 16_384
+    """Rows of one call of partial_fit, at most."""
+    checkpoint_rows: Annotated[int, Field(ge=1)] = 1_000_000
+    """After so many rows the state of the fit is kept; the attempt after one that was killed goes on from there."""
+
+
+def _batches_kind(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict | Batches) else "<switch>"
+
+
 class Model(Section):
     """The estimator and how it is built."""
 
@@ -81,12 +100,19 @@ class Model(Section):
     """balanced, or a mapping of class to weight; for classification."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """random_state of all that draws."""
-    incremental: Annotated[bool, not_built(False)] = False
-    """Fit by partial_fit over batches. Not built yet."""
+    incremental: Annotated[
+        Annotated[bool, Tag("<switch>")] | Annotated[Batches, Tag("<mapping>")], Discriminator(_batches_kind)
+    ] = False
+    """true, or a mapping: fit by partial_fit over shuffled batches, with memory that does not grow with the rows."""
     sample: Sample | None = None
     """Train on a random part of the training rows; the holdout stays whole."""
-    search: Annotated[dict[str, Any] | None, not_built(None)] = None
-    """Search for parameters. Not built yet."""
+    search: Search | None = None
+    """Parameters that are searched for, on the training rows alone."""
+
+    @property
+    def batches(self) -> Batches | None:
+        """How it is fitted batch by batch; None: on all rows at once."""
+        return Batches() if self.incremental is True else self.incremental or None
 
 
 class GateLine(Section):
@@ -312,20 +338,26 @@ def evaluation(pipeline: Pipeline, *, probabilities: bool = True) -> Evaluate:
     does; a caller who knows better passes `probabilities=False`, and a gate left to default takes a score without.
     """
     written, classes = pipeline.evaluate.model_fields_set, pipeline.task != "regression"
-    weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
     ranking = _ranking_score(pipeline.task, probabilities=probabilities)
-    score = "neg_root_mean_squared_error"
-    if classes:
-        score = ranking if weighted or not probabilities else "neg_log_loss"
     values = dict(pipeline.evaluate)
     if "gate" not in written:
-        values["gate"] = (GateLine(score=score, min_gain=0.0),)
+        values["gate"] = (GateLine(score=default_score(pipeline, probabilities=probabilities), min_gain=0.0),)
     if "scores" not in written:
         judged = [line.score for line in values["gate"]]
         values["scores"] = tuple(dict.fromkeys([*judged, ranking]))
     if "max_shift" not in written:
         values["max_shift"] = 0.10 if classes else 0.20
     return Evaluate.model_construct(_fields_set=set(written), **values)
+
+
+def default_score(pipeline: Pipeline, *, probabilities: bool) -> str:
+    """What models are judged by where the file does not say: by the gate, and by a search."""
+    if pipeline.task == "regression":
+        return "neg_root_mean_squared_error"
+    weighted = pipeline.model.class_weight is not None or pipeline.model.params.get("class_weight") is not None
+    if weighted or not probabilities:
+        return _ranking_score(pipeline.task, probabilities=probabilities)
+    return "neg_log_loss"
 
 
 def _ranking_score(task: Task, *, probabilities: bool) -> str:

@@ -69,14 +69,16 @@ def _keys(node: dict[str, Any], path: str, definitions: dict[str, Any]) -> Itera
     for name, below in node.get("properties", {}).items():
         key = f"{path}.{name}" if path else name
         sections = list(_sections(below, definitions))
+        holds = below
         if "additionalProperties" in below and isinstance(below["additionalProperties"], dict):
-            sections, key = list(_sections(below["additionalProperties"], definitions)), f"{key}.*"
+            holds = below["additionalProperties"]
+            sections, key = list(_sections(holds, definitions)), f"{key}.*"
         elif "items" in below:
             sections = list(_sections(below["items"], definitions))
             key += "[]" if sections else ""
         for section in sections:
             yield from _keys(section, key, definitions)
-        if kind := "" if sections and "oneOf" not in below else _kind(below):
+        if kind := "" if sections and "oneOf" not in holds else _kind(holds):
             default = below.get("default")
             shown = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
             yield Reference(key, kind, shown, below.get("description", "").replace("\n", " "))

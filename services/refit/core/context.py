@@ -25,9 +25,9 @@ class StepMissing(ArtifactError):
         super().__init__(f"run {run_id} has no manifest of {step}", next=f"run the step {step} first")
 
 
-def max_rss_bytes() -> int:
-    """The largest resident size that this process has had."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def max_rss_bytes(*, of_children: bool = False) -> int:
+    """The largest resident size that this process has had, or any one of its children that have ended."""
+    size = resource.getrusage(resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF).ru_maxrss
     return size if sys.platform == "darwin" else size * 1024
 
 
@@ -92,8 +92,12 @@ class Context:
             raise StepMissing(self.run.run_id, step)
         return found
 
-    def manifest(self, kind: type[AnyManifest], **fields: Any) -> AnyManifest:
-        """This step's manifest, with attempt, times, memory and versions filled in; core/step.py stores it."""
+    def manifest(self, kind: type[AnyManifest], *, of_workers: int = 0, **fields: Any) -> AnyManifest:
+        """This step's manifest, with attempt, times, memory and versions filled in; core/step.py stores it.
+
+        Args:
+            of_workers: Bytes that processes of the step's own held beside it.
+        """
         return kind(
             step=self.step,
             run_id=self.run.run_id,
@@ -101,7 +105,7 @@ class Context:
             attempt_number=self.number,
             started_at=self.started_at,
             finished_at=datetime.now(UTC),
-            max_rss_bytes=max_rss_bytes(),
+            max_rss_bytes=max_rss_bytes() + of_workers,
             environment=environment.versions(),
             **fields,
         )

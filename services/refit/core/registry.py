@@ -6,6 +6,7 @@ entry that a killed mover left out; a reader takes it from champion.json.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from refit.core import artifacts, keys
@@ -279,6 +280,7 @@ def promote(
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
+    _keep(store, target)
     return move
 
 
@@ -319,6 +321,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         hold=Hold(since=now, who=who, why=why),
     )
     move_champion(store, (current, tag), move)
+    _keep(store, target)
     return move
 
 
@@ -361,6 +364,18 @@ def _last_fit(store: ObjectStore, version: Version, current: Move) -> FitOn:
     """Which of its models was in production last; as a promotion would have it, where none was."""
     moves = (current, *reversed(list(_history_entries(store))))
     return next((move.fit_on for move in moves if move.version == version.version), version.fit_on)
+
+
+def _keep(store: ObjectStore, version: Version) -> None:
+    """The document of the version that is the champion now stands.
+
+    gc looks at the champion after it has deleted versions and restores it; but one that ended between the look at the
+    version and the move has not seen the move.
+    """
+    key = keys.version(version.version)
+    if not store.exists(key):
+        with suppress(Conflict):  # gc has restored it
+            store.create(key, version.to_json())
 
 
 def _check_model(store: ObjectStore, version: Version, fit_on: FitOn) -> None:

@@ -129,8 +129,8 @@ def _needed_versions(store: ObjectStore, retention: Retention, names: Sequence[s
     champion = read_champion(store)
     if champion is None:
         return needed
-    barred = champion[0].barred
-    earlier = dict.fromkeys(move.version for move in reversed(read_history(store)) if move.version not in barred)
+    left_out = {*champion[0].barred, champion[0].version}  # a rollback goes to neither
+    earlier = dict.fromkeys(move.version for move in reversed(read_history(store)) if move.version not in left_out)
     return needed | {champion[0].version, champion[0].anchor} | set(list(earlier)[: retention.versions])
 
 

@@ -50,7 +50,7 @@ class Contender:
     Attributes:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on, by the key that they had then.
-        trained_until: No row with a later cursor was trained on.
+        until: Its run read no row with a later cursor.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
@@ -62,7 +62,7 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
-    trained_until: Instant
+    until: Instant
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
@@ -151,9 +151,8 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
     trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
-    return Contender(
-        name, context.run.as_of, estimator, train.columns, trained, train.trained_until, entities, packages=own
-    )
+    until = split.window_end(context.pipeline, context.run.as_of)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)
 
 
 def answer_of(

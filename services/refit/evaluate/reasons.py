@@ -7,7 +7,13 @@ from typing import Final
 from refit.core.domain import Check, Line, Result, SliceCheck
 from refit.evaluate.interval import Interval
 
-_POSSESSIVE: Final = {"champion": "the champion's", "anchor": "the last proven model's", "dummy": "a dummy's"}
+_POSSESSIVE: Final = {
+    "champion": "the champion's",
+    "anchor": "the last proven model's",
+    "dummy": "a dummy's",
+    "over": "the other version's",
+}
+_PROMISE: Final[dict[Result, str]] = {"accepted": "it holds", "rejected": "it is broken", "inconclusive": "it is open"}
 
 
 def compared(score: str, line: Line, limit: float, against: str, result: Result, found: Interval) -> str:
@@ -48,6 +54,11 @@ def of_slice(check: SliceCheck, max_loss: float, blocks: bool) -> str:
     tail = "" if not blocks else ", proven" if max_loss == 0 else f", a loss beyond the {max_loss:g} allowed is proven"
     where = f"where {check.column} is {check.value}"
     return f"{where}, {check.score} is {abs(gain):.2g} {word} than the champion's on {check.rows:,} rows{tail}"
+
+
+def of_promise(found: Check) -> str:
+    """A promotion looked back at, e.g. `it holds on 9,120 newer rows: neg_log_loss is 0.018 better than …`."""
+    return f"{_PROMISE[found.result]} on {found.rows or 0:,} newer rows: {found.reason}"
 
 
 def refit_scores_lower(score: str, value: float, evaluated: float, rows: int) -> str:

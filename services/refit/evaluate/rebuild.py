@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
 from refit.core.config import evaluation
 from refit.core.context import Context
 from refit.core.domain import Look, Refit, TrainManifest
@@ -25,7 +23,8 @@ from refit.evaluate.rows import CleanRows, arrange
 from refit.evaluate.rule import first_score
 from refit.evaluate.shift import reference
 from refit.ml import features, own
-from refit.ml.fitting import Fitted, fitted
+from refit.ml.combinations import chosen
+from refit.ml.fitting import TRAINING, Among, Fitted, fitted
 from refit.ml.scores import Responses
 
 LAST_TRY: Final = 3
@@ -78,14 +77,13 @@ def _fit(
     context: Context, reader: SnapshotReader, train: TrainManifest, gone: Sequence[str], refit: Refit | None
 ) -> tuple[Any, tuple[str, ...]]:
     """The fitted model and its columns; of the rows that it was fitted on nothing is held any more."""
-    less = replace(reader, pipeline=features.without(reader.pipeline, gone))
+    pipeline = features.without(reader.pipeline, gone)
+    model = chosen(pipeline.model, train.search)  # what was chosen then is fitted, and nothing is searched for again
+    less = replace(reader, pipeline=pipeline.model_copy(update={"model": model}))
     columns = [column for column in reader.snapshot.columns if column.name not in gone]
     try:
-        made = (
-            fitted(less, columns, context.report)
-            if refit is None
-            else fitted(less, columns, context.report, "window", classes=train.classes, params=refit.params)
-        )
+        among, params = (TRAINING, None) if refit is None else (Among("window", train.classes), refit.params)
+        made = fitted(less, columns, context.report, among, params=params, folder=context.folder)
     except MemoryError as error:
         raise CannotRebuild("the memory of evaluate does not suffice to fit it") from error
     _refuse_others(made, train, gone)
@@ -103,7 +101,7 @@ def _refuse_another_definition(context: Context, train: TrainManifest, stored: C
 
 def _refuse_others(made: Fitted, train: TrainManifest, gone: Sequence[str]) -> None:
     """The rows, columns and classes are those that the version was fitted on."""
-    there, rows = made.rows.there, len(made.rows.y)
+    there, rows = made.there, made.rows
     if train.rows_there is not None and there != train.rows_there:
         raise CannotRebuild(f"its snapshot gives {there:,} training rows now, and gave {train.rows_there:,} then")
     if train.rows_there is None and not gone and rows != train.rows:
@@ -111,9 +109,8 @@ def _refuse_others(made: Fitted, train: TrainManifest, gone: Sequence[str]) -> N
     expected = tuple(name for name in train.columns if name not in gone)
     if made.columns != expected:
         raise CannotRebuild(f"its file means the columns {', '.join(made.columns)} now, not {', '.join(expected)}")
-    classes = np.asarray(getattr(made.steps[-1], "classes_", ())).tolist()
-    if classes != list(train.classes):
-        raise CannotRebuild(f"it would have the classes {classes!r}, and had {list(train.classes)!r}"[:500])
+    if made.classes != train.classes:
+        raise CannotRebuild(f"it would have the classes {made.classes!r}, and had {train.classes!r}"[:500])
 
 
 def _refuse_if_worse(

@@ -10,12 +10,15 @@ from refit.core.domain import (
     Check,
     ExtractManifest,
     Opponent,
+    Promise,
     Refit,
     RunRecord,
+    SearchTable,
     ShiftCheck,
     TrainManifest,
     Verdict,
 )
+from refit.evaluate.trials import search_facts
 
 DRAWN_WIDTH = 320
 
@@ -54,15 +57,23 @@ class Facts:
     rows_holdout: int
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
+    promise: Promise | None
     opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
+    search: SearchTable | None = None
     refit: Refit | None = None
     twins: Check | None = None
 
 
 def render(facts: Facts) -> bytes:
     """The page as UTF-8; every value is escaped."""
-    page = template().render(facts=facts, draw=draw, width=DRAWN_WIDTH, score_names=score_names(facts.scores))
+    page = template().render(
+        facts=facts,
+        draw=draw,
+        width=DRAWN_WIDTH,
+        score_names=score_names(facts.scores),
+        search=search_facts(facts.search) if facts.search else None,
+    )
     return page.encode()
 
 

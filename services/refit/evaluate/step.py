@@ -1,8 +1,8 @@
 """evaluate: the candidate is held against the champion on rows that neither has seen.
 
-The order is: load the models, find the clean rows, hear each model once, look for shifted labels, judge, write the
-report. A champion that cannot be used never fails the run: a stand-in is rebuilt from its snapshot, and where that
-cannot be, the verdict is inconclusive and a person decides.
+The order is: look back at the last promotion, load the models, find the clean rows, hear each model once, look for
+shifted labels, judge, write the report. A champion that cannot be used never fails the run: a stand-in is rebuilt from
+its snapshot, and where that cannot be, the verdict is inconclusive and a person decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from refit.core.domain import (
     Look,
     Move,
     Refit,
+    SearchTable,
     ShiftCheck,
     SliceCheck,
     TrainManifest,
@@ -35,6 +36,7 @@ from refit.evaluate import looks
 from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, find_clean_rows, the_candidate
 from refit.evaluate.hearing import DUMMY, Heard, find_opponents, hear, known_entities, strangers
 from refit.evaluate.newcomers import new_rows
+from refit.evaluate.promise import look_back
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, first_score, judge
@@ -57,6 +59,7 @@ def evaluate(context: Context) -> EvaluateManifest:
     train = context.manifest_of("train", TrainManifest)
     assert extract.snapshot is not None
     reader = SnapshotReader(extract.snapshot, context.pipeline, context.run.as_of, context.fetch)
+    promise = look_back(context, reader)  # first, so that its two models are gone when the others are loaded
     current, last_verdict = read_champion(context.store), read_ref(context.store, "verdict", VerdictRef)
     champion_move = current[0] if current else None
     candidate = the_candidate(context, reader, train)
@@ -94,10 +97,12 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_holdout=rows_holdout,
         rows_clean=len(rows),
         shift=shift,
+        promise=promise,
         refit=refit,
         twins=twins,
         opponents=opponents.records,
         warnings=(*extract.warnings, *train.warnings, *told),
+        search=_search_table(context, train),
     )
     return context.manifest(
         EvaluateManifest,
@@ -112,6 +117,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         look=look if judgement.looked and opponents.unusable is None else None,
         reference=reference(rows, heard.candidate),
         shift=shift,
+        promise=promise,
         opponents=opponents.records,
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
@@ -120,6 +126,12 @@ def evaluate(context: Context) -> EvaluateManifest:
         report=context.write("report.html", render(facts)),
         warnings=told,
     )
+
+
+def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
+    if train.search is None:
+        return None
+    return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
 
 
 def _fit_again(

@@ -23,7 +23,8 @@ from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Settings, first_score, judge
 from refit.evaluate.version import stored_version
 from refit.ml import estimator, predictions
-from refit.ml.fitting import fitted, saved
+from refit.ml.combinations import chosen
+from refit.ml.fitting import Among, fitted, saved
 from refit.ml.scores import Responses, UnusableScore, values
 from refit.ml.settled import settled
 
@@ -65,24 +66,25 @@ def fit_again(
         UnfitRows and its kin: the rows do not allow it (DataError).
         OwnCodeFails and its kin: the file does not allow it (ConfigError).
     """
-    built = estimator.build(reader.pipeline, reader.snapshot.columns)[-1]
-    params = settled(judged.candidate.estimator[-1], built)
-    columns = reader.snapshot.columns
-    made = fitted(reader, columns, context.report, "window", classes=train.classes, params=params)
+    model, columns = chosen(reader.pipeline.model, train.search), reader.snapshot.columns
+    same = replace(reader, pipeline=reader.pipeline.model_copy(update={"model": model}))
+    params = settled(judged.candidate.estimator[-1], estimator.build(same.pipeline, columns)[-1])
+    among = Among("window", train.classes)
+    made = fitted(same, columns, context.report, among, params=params, folder=context.folder)
     body, trusted = saved(made, judged.candidate.packages)
     again = replace(judged.candidate, estimator=made.steps)
     value = _score(score, again.answer(reader, judged.trained), judged.rows)
     evaluated = _score(score, judged.said, judged.rows)
     if not value >= evaluated:  # also where it says NaN
-        return None, (reasons.refit_scores_lower(score, value, evaluated, len(made.rows.y)),)
+        return None, (reasons.refit_scores_lower(score, value, evaluated, made.rows),)
     clean = clean_rows(reader, again.columns, judged.trained)
     table = predictions.sample(clean, judged.rows.keys, made.steps, context.pipeline.sensitive)
     refit = Refit(
         model=context.write("refit.skops", body),
-        rows=len(made.rows.y),
-        rows_there=made.rows.there,
-        trained_from=made.rows.first,
-        trained_until=made.rows.last,
+        rows=made.rows,
+        rows_there=made.there,
+        trained_from=made.first,
+        trained_until=made.last,
         params=params,
         trusted=trusted,
         score=score,
@@ -116,7 +118,7 @@ def hold_against_twin(
     line, how = NotWorse(first_score(settings.gate)), Settings(settings.block, settings.min_clean_rows)
     try:
         refit, evaluated = (stored_version(context, champion.version, fit_on) for fit_on in BOTH)
-        seen, newer_than = (*refit.seen, *evaluated.seen), max(refit.trained_until, evaluated.trained_until)
+        seen, newer_than = (*refit.seen, *evaluated.seen), max(refit.until, evaluated.until)
         rows = find_clean_rows(reader, seen, newer_than)
         if not len(rows):
             return None, ()

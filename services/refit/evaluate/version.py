@@ -81,7 +81,7 @@ def of_version(context: Context, version: str, role: Role, fit_on: FitOn = "eval
         raise Unusable(f"{version} cannot be used: {why}") from error
 
 
-def stored_version(context: Context, version: str, fit_on: FitOn) -> Contender:
+def stored_version(context: Context, version: str, fit_on: FitOn = "evaluated") -> Contender:
     """As `of_version`, and never a stand-in: one of the version's own models.
 
     Raises:
@@ -121,7 +121,7 @@ def _contender(context: Context, made: Registered, estimator: Any, record: Oppon
         estimator=estimator,
         columns=made.train.columns,
         trained=trained,
-        trained_until=made.train.trained_until,
+        until=split.window_end(reader.pipeline, reader.as_of),
         entities=entities,
         reference=made.evaluate.reference,
         packages=own.packages(reader.pipeline),

@@ -19,12 +19,14 @@ from typing import Any, Final
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from refit.core.config import Model, Pipeline, evaluation, parse_pipeline
+from refit.core.config import Model, Pipeline, default_score, evaluation, parse_pipeline
+from refit.core.config_search import Range
 from refit.core.config_sections import OwnTransformer
 from refit.core.errors import ConfigError
 from refit.core.yaml_file import Path
 from refit.ml import own, scores
 from refit.ml.estimator import BadParameter, UnknownEstimator, make, resolve
+from refit.ml.incremental import NoBatches, check_takes_batches
 from refit.ml.persist import CannotSave
 
 ROWS: Final = 40
@@ -97,13 +99,41 @@ def _refused_params(pipeline: Pipeline, left_out: set[Any]) -> Iterator[Found]:
             params = {name: value for name, value in params.items() if name != culprit}
         else:
             yield from _estimator_findings(pipeline, estimator)
+            yield from _space_findings(pipeline, params)
             return
+
+
+def _space_findings(pipeline: Pipeline, params: dict[str, Any]) -> Iterator[Found]:
+    """Values of a search that the estimator refuses one by one; together they are tried by the search alone."""
+    search = pipeline.model.search
+    for name, values in search.space.items() if search else ():
+        path: Path = ("model", "search", "space", name)
+        places = [((*path, index), value) for index, value in enumerate(values)] if isinstance(values, tuple) else []
+        if isinstance(values, Range):
+            places = [((*path, values.kind, index), end) for index, end in enumerate(values.ends)]
+        for number, (place, value) in enumerate(places):
+            model = pipeline.model.model_copy(update={"params": {**params, name: value}})
+            try:
+                make(model, pipeline.task)
+            except BadParameter as error:
+                unknown = f"takes no {name}" in error.message
+                yield path if unknown else place, _sentence(error)
+                if unknown:
+                    break
+            except NOT_USABLE as error:
+                yield path if number == 0 else place, _sentence(error)
+                break
 
 
 def _estimator_findings(pipeline: Pipeline, estimator: Any) -> Iterator[Found]:
     weighs = "class_weight" in estimator.get_params(deep=False) or has_fit_parameter(estimator, "sample_weight")
     if pipeline.model.class_weight is not None and not weighs:
         yield ("model", "class_weight"), f"{type(estimator).__name__} has no way to weigh rows; leave it out"
+    elif pipeline.model.batches is not None:
+        try:
+            check_takes_batches(estimator, pipeline.model, pipeline.task)
+        except NoBatches as error:
+            yield ("model", error.key), _sentence(error)
     if packages := own.packages(pipeline):
         try:
             own.check_can_be_saved(estimator, packages)
@@ -172,6 +202,10 @@ def _named_scores(pipeline: Pipeline, *, probabilities: bool) -> Iterator[tuple[
     """Every score once, where the file names it first; a default where `evaluate` stands."""
     resolved, written = evaluation(pipeline, probabilities=probabilities), pipeline.evaluate.model_fields_set
     places: dict[str, Path] = {}
+    if pipeline.model.search:
+        scoring = pipeline.model.search.scoring
+        judge = scoring or default_score(pipeline, probabilities=probabilities)
+        places[judge] = ("model", "search", *(["scoring"] if scoring else []))
     for index, line in enumerate(resolved.gate):
         places.setdefault(line.score, ("evaluate", "gate", index, "score") if "gate" in written else ("evaluate",))
     for index, name in enumerate(resolved.scores):
@@ -181,7 +215,7 @@ def _named_scores(pipeline: Pipeline, *, probabilities: bool) -> Iterator[tuple[
 
 def _sentence(error: ConfigError) -> str:
     """The message less the key, which the fault's path says."""
-    words = re.sub(r"^(model\.(estimator|params|class_weight)|features\.transformer): ", "", error.message)
+    words = re.sub(r"^(model\.(estimator|params|class_weight|incremental)|features\.transformer): ", "", error.message)
     return f"{words}; {error.next}" if error.next else words
 
 

@@ -15,12 +15,15 @@ import pyarrow.compute as pc
 from refit.core.config import Pipeline
 from refit.core.config_sections import FeatureBlock
 from refit.core.errors import DataError
+from refit.data.hashing import Words, hash_rows
 from refit.data.reader import Side, SnapshotReader
 from refit.data.sampling import smallest
-from refit.data.split import hash_fraction
+from refit.data.split import entities, hash_fraction
+from refit.data.standing import microseconds_of
 from refit.ml import outliers
 from refit.ml.frame import Array, BadTarget, drain, to_target, too_many_classes
 
+FOLD_SALT: Final = "refit folds"
 MOST_CLASSES: Final = 1000  # a model keeps a probability for each: more are numbers or keys in disguise
 
 
@@ -41,6 +44,8 @@ class TrainingRows:
         there: Labelled training rows that there were before any was left out.
         first, last: Cursors of the oldest and the newest row.
         notes: What was done to the rows, in words.
+        cursors: Of each row, in microseconds; None unless a search needs them.
+        entities: A hash of each row's entity; None unless a search needs them and several rows may share one.
     """
 
     X: pd.DataFrame
@@ -49,6 +54,8 @@ class TrainingRows:
     first: datetime
     last: datetime
     notes: tuple[str, ...] = ()
+    cursors: Array | None = None
+    entities: Words | None = None
 
 
 def read(
@@ -66,31 +73,60 @@ def read(
     pipeline = reader.pipeline
     target, cursor = pipeline.target, pipeline.source.cursor
     key, sample = pipeline.source.key, pipeline.model.sample
-    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ())]))
-    tables = (batch.table for batch in reader.rows(wanted, side))
-    if classes:
-        tables = (table.filter(is_known(table.column(target), pipeline, classes)) for table in tables)
+    searches = pipeline.model.search is not None
+    by = entities(pipeline) if searches else None
+    wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ()), *(by or ())]))
+    tables = labelled(reader, wanted, side, classes)
     if sample:
         batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
     else:
         batches = list(tables)
         there = sum(len(batch) for batch in batches)
     if not sum(len(batch) for batch in batches):
-        raise NoTrainingRows(*_why_none(reader))
+        raise NoTrainingRows(*why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
-    return TrainingRows(drain(batches, columns), y, there, span["min"].as_py(), span["max"].as_py())
+    cursors = microseconds_of(_column(batches, cursor).combine_chunks()) if searches else None
+    hashes = hash_rows([_column(batches, name) for name in by], FOLD_SALT) if by else None
+    X = drain(batches, columns)
+    return TrainingRows(X, y, there, span["min"].as_py(), span["max"].as_py(), (), cursors, hashes)
+
+
+def labelled(
+    reader: SnapshotReader, columns: Sequence[str], side: Side, classes: Sequence[Any] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The labelled rows on one side of the snapshot, batch by batch, with the target among the columns.
+
+    Args:
+        classes: Rows of other classes are left out; empty: none are.
+    """
+    pipeline = reader.pipeline
+    for batch in reader.rows(columns, side):
+        table = batch.table
+        if classes:
+            table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
+        yield table
 
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     """The rows less those that `outliers: drop_3sigma` drops."""
-    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
-    if block is None or block.outliers != "drop_3sigma":
+    columns = columns_to_drop_by(pipeline)
+    if not columns:
         return rows
-    kept = outliers.inside(rows.X[list(block.columns)].to_numpy())
-    dropped = int((~kept).sum())
-    note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
-    return replace(rows, X=rows.X[kept].reset_index(drop=True), y=rows.y[kept], notes=(note,) if dropped else ())
+    kept = outliers.inside(rows.X[columns].to_numpy())
+    X, notes = rows.X[kept].reset_index(drop=True), dropped(int((~kept).sum()), len(kept))
+    return replace(rows, X=X, y=rows.y[kept], notes=notes, cursors=None, entities=None)
+
+
+def columns_to_drop_by(pipeline: Pipeline) -> list[str]:
+    """Columns whose values beyond 3 sigma drop their training rows; none where the file does not say so."""
+    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
+    return list(block.columns) if block is not None and block.outliers == "drop_3sigma" else []
+
+
+def dropped(rows: int, there: int) -> tuple[str, ...]:
+    """What is said of rows that were dropped; nothing where none was."""
+    return (f"{rows:,} of {there:,} training rows dropped: a value beyond 3 sigma",) if rows else ()
 
 
 def check_classes(y: Array, task: str, column: str) -> None:
@@ -99,14 +135,17 @@ def check_classes(y: Array, task: str, column: str) -> None:
     Raises:
         BadTarget: one class only, more than two for a binary task, or more than 1,000.
     """
-    if task == "regression":
-        return
-    classes = np.unique(y).tolist()
+    if task != "regression":
+        check_labels(np.unique(y).tolist(), len(y), task, column)
+
+
+def check_labels(classes: Sequence[Any], rows: int, task: str, column: str) -> None:
+    """As `check_classes`, of the distinct classes of so many training rows."""
     if len(classes) < 2:
         raise BadTarget(
             column,
             task,
-            f"all {len(y):,} training rows have the class {classes[0]!r}",
+            f"all {rows:,} training rows have the class {classes[0]!r}",
             next="look at the query and the window: a classifier needs rows of two classes",
         )
     if task == "binary" and len(classes) > 2:
@@ -115,7 +154,7 @@ def check_classes(y: Array, task: str, column: str) -> None:
         raise BadTarget(
             column,
             task,
-            f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
+            f"it has {len(classes):,} classes in {rows:,} training rows, and a model takes {MOST_CLASSES:,} at most",
             next="take rare classes together in the query; for a quantity use task: regression",
         )
 
@@ -148,7 +187,12 @@ def uneven_shares(reader: SnapshotReader) -> Iterator[str]:
 
 def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:
     """A warning per column that has no value in any training row."""
-    return tuple(f'"{name}" has no value in any training row' for name in X.columns if X[name].isna().all())
+    return tuple(without_a_value(name) for name in X.columns if X[name].isna().all())
+
+
+def without_a_value(name: str) -> str:
+    """What is said of such a column."""
+    return f'"{name}" has no value in any training row'
 
 
 def is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
@@ -172,7 +216,8 @@ def _column(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
     return pa.chunked_array([batch.column(name) for batch in batches])
 
 
-def _why_none(reader: SnapshotReader) -> tuple[str, str]:
+def why_none(reader: SnapshotReader) -> tuple[str, str]:
+    """Why the reader has no training row, and what to do."""
     target, cut = reader.pipeline.target, reader.cut
     unlabelled = reader.count("train", labelled=False)
     if unlabelled:

@@ -159,7 +159,10 @@ def _moved(context: Context, current: tuple[Move, str] | None, move: Move) -> Mo
     try:
         registry.move_champion(context.store, current, move)
     except Conflict as error:
-        raise Superseded("the champion was moved") from error
+        twin = registry.move_of(context.store, context.run.run_id)  # of another process of this step
+        if twin is None:
+            raise Superseded("the champion was moved") from error
+        return twin
     return move
 
 
@@ -185,7 +188,9 @@ def _move_verdict(context: Context, evaluate: EvaluateManifest, *, confirmed: bo
     try:
         move_ref(context.store, "verdict", ref, found[1] if found else None)
     except Conflict as error:
-        raise Superseded("another run reached a verdict") from error
+        standing = read_ref(context.store, "verdict", VerdictRef)
+        if standing is None or standing[0].run_id != context.run.run_id:
+            raise Superseded("another run reached a verdict") from error
 
 
 def _create_version(

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
+from refit.core.cores import cores
 from refit.core.disk import disk
 from refit.core.domain import STEPS, Termination
 from refit.core.errors import ArtifactError
 from refit.core.logs import redact
 from refit.core.step import BEGIN, scratch
 from refit.run.executor import Attempt, Ended
+from refit.run.memory import oom_kills
 
 LOG_LIMIT_BYTES: Final = 256 * 1024
 END_SECONDS: Final = 15.0
@@ -78,12 +80,14 @@ class LocalExecutor:
     def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         started = self._take(attempt)
         try:
+            kills = oom_kills()
             started.begin()
             self._look_ahead(attempt)
             assert started.process.stderr is not None
             log = _follow(started.process.stderr, tell)
             code = started.process.wait()
-            return Ended(128 - code if code < 0 else code, _read(started.last_words), log)
+            starved = kills is not None and oom_kills() != kills
+            return Ended(128 - code if code < 0 else code, _read(started.last_words), log, starved)
         finally:
             started.end()
 
@@ -143,15 +147,6 @@ def threads(environment: Mapping[str, str]) -> dict[str, str]:
     count = str(cores())
     defaults = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
     return {name: environment.get(name, value) for name, value in defaults.items()}
-
-
-def cores() -> int:
-    """The processors that this process may use: its affinity, and the quota of its control group, rounded up."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, -(-int(quota) // int(period))))
-    return count
 
 
 def _follow(stream: IO[bytes], tell: Callable[[str], None]) -> bytes:

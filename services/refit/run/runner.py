@@ -7,6 +7,7 @@ its outcome does.
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
-from refit.core.owner import claim
+from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
@@ -30,7 +31,8 @@ from refit.run.executor import Attempt, Ended, Executor, failure_of
 from refit.run.rerun import Rerun, repetition
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
+KILLED_CODES: Final = frozenset({137, 143})
+RETRIED_CODES: Final = frozenset({74, 75}) | KILLED_CODES
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,16 @@ class Runner:
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
-        name, now = request.pipeline.name, datetime.now(UTC)
-        probe(self.store, now=now)
-        store = self.store.under(f"{name}/")
-        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
-        return self._pass(store, request, lambda run_id: new_run(request, run_id))
+        probe(self.store, now=datetime.now(UTC))
+        store = self.store.under(f"{request.pipeline.name}/")
+        if not request.adopt:
+            refuse_other(store, request.owner)  # before any wait
+
+        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
+            claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=datetime.now(UTC))
+            return new_run(request, run_id)
+
+        return self._pass(store, request, prepare)
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
@@ -181,11 +188,11 @@ class Runner:
             attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
             ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
             _keep_log(store, attempt, ended)
-            failure = failure_of(ended, step)
-            if failure is None:
+            failure, last = failure_of(ended, step), number > len(pauses)
+            if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = pauses[number - 1] if number <= len(pauses) and failure.exit_code in RETRIED_CODES else None
+            pause = None if last or failure.exit_code not in RETRIED_CODES else pauses[number - 1]
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
@@ -261,6 +268,19 @@ def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
     if manifest is None:
         raise StepMissing(run_id, step)
     return manifest
+
+
+def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, *, last: bool) -> bool:
+    """Whether a process that was killed had left the step's manifest, which decides.
+
+    extract still has to move the snapshot then: another attempt does, and where none is left, the next run reads the
+    same rows again.
+    """
+    if failure.exit_code not in KILLED_CODES or (step == "extract" and not last):
+        return False
+    with suppress(RefitError):  # a store that is away: what the process said counts
+        return store.exists(keys.manifest(run_id, step))
+    return False
 
 
 def _skipped(store: ObjectStore, run_id: str) -> bool:

@@ -1,8 +1,7 @@
 """train: one model is fitted on the training rows of the snapshot, saved, and read back before it counts."""
 
+from functools import partial
 from typing import Final
-
-import numpy as np
 
 from refit.core.context import Context
 from refit.core.domain import ExtractManifest, TrainManifest
@@ -11,6 +10,8 @@ from refit.data.reader import SnapshotReader
 from refit.ml import own
 from refit.ml.fitting import fitted, saved
 from refit.ml.rows import NoTrainingRows
+from refit.train import checkpoints
+from refit.train.search import search_warnings, tune
 
 
 def train(context: Context) -> TrainManifest:
@@ -25,26 +26,31 @@ def train(context: Context) -> TrainManifest:
     if extract.snapshot is None:
         raise NoTrainingRows("the run was skipped", "run again when there are new rows")
     reader = SnapshotReader(extract.snapshot, pipeline, context.run.as_of, context.fetch)
-    made = fitted(reader, extract.snapshot.columns, context.report)
-    rows, packages = made.rows, own.packages(pipeline)
+    columns, keeper = extract.snapshot.columns, checkpoints.keeper(context, extract)
+    tuned = partial(tune, context, columns)
+    made = fitted(reader, columns, context.report, tune=tuned, keeper=keeper, folder=context.folder)
+    packages = own.packages(pipeline)
     body, trusted = saved(made, packages)
     return context.manifest(
         TrainManifest,
+        of_workers=made.searched.memory_bytes if made.searched else 0,
         model=context.write("model.skops", body),
-        rows=len(rows.y),
-        rows_there=rows.there,
-        trained_from=rows.first,
-        trained_until=reader.cut or rows.last,
+        rows=made.rows,
+        rows_there=made.there,
+        trained_from=made.first,
+        trained_until=reader.cut or made.last,
         estimator=pipeline.model.estimator,
-        params=pipeline.model.params,
+        params=made.model.params,
+        search=made.searched,
         seed=pipeline.model.seed,
         task=pipeline.task,
         target=pipeline.target,
-        classes=tuple(np.asarray(getattr(made.steps[-1], "classes_", ())).tolist()),
+        classes=made.classes,
         columns=made.columns,
         trusted=trusted,
         code=own.digests(packages),
-        warnings=made.warnings,
+        batches=made.batches,
+        warnings=(*search_warnings(pipeline, made.searched), *made.warnings),
     )
 
 

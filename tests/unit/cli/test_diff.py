@@ -77,7 +77,18 @@ def test_two_runs_are_told_side_by_side_with_the_largest_changes_first(two: Obje
 
 def test_the_document_has_all_of_it_and_nothing_of_bins(two: ObjectStore, call: Call) -> None:
     document = call("diff", "loans", FIRST, SECOND, "--json").document
-    assert set(document) == {"format", "pipeline", "a", "b", "file", "rows", "columns", "scores", "versions"}
+    assert set(document) == {
+        "format",
+        "pipeline",
+        "a",
+        "b",
+        "file",
+        "rows",
+        "columns",
+        "params",
+        "scores",
+        "versions",
+    }
     assert (document["a"]["run_id"], document["b"]["run_id"]) == (FIRST, SECOND)
     assert document["file"]["same"] is False
     assert "+  length: 9d" in document["file"]["diff"]
@@ -86,8 +97,19 @@ def test_the_document_has_all_of_it_and_nothing_of_bins(two: ObjectStore, call: 
     income = document["columns"][2]
     assert (income["state"], income["a"]["mean"], income["b"]["nulls"]) == ("stays", 2.5, 1)
     assert "bins" not in income["a"]
+    assert document["params"] == {}
     assert document["scores"] == {"candidate": {"roc_auc": [0.71, 0.73]}}
     assert document["versions"] == {"numpy": ["2.0", "2.1"], "polars": [None, "1"]}
+
+
+def test_parameters_that_a_search_chose_otherwise_are_told(two: ObjectStore, call: Call) -> None:
+    for run_id, params in ((FIRST, {"C": 0.5, "tol": 0.1}), (SECOND, {"C": 0.05, "tol": 0.1, "solver": "saga"})):
+        two.delete(keys.manifest(run_id, "train"))
+        put_manifest(two, train_manifest(run_id, params=params))
+    document = call("diff", "loans", FIRST, SECOND, "--json").document
+    assert document["params"] == {"C": [0.5, 0.05], "solver": [None, "saga"]}
+    out = call("diff", "loans", FIRST, SECOND).out
+    assert "  params     C 0.5 → 0.05\n             solver default → saga\n" in out
 
 
 def test_a_run_against_itself_has_no_difference(two: ObjectStore, call: Call) -> None:

@@ -9,7 +9,7 @@ from refit.core.domain import STEPS
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
 from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_awaiting, put_failed, put_promoted, put_rejected
-from tests.fixtures.records import NOW, put_run, run_record
+from tests.fixtures.records import NOW, put_manifest, put_run, run_record, searched, train_manifest
 
 
 @pytest.fixture
@@ -91,6 +91,15 @@ def test_show_tells_verdict_reasons_rows_steps_report_and_files(three: ObjectSto
         "file       model",
     ):
         assert expected in shown
+
+
+def test_show_tells_what_a_search_chose_and_where_it_is_told(three: ObjectStore, call: Call) -> None:
+    key = keys.manifest(FIRST, "train")
+    three.delete(key)
+    put_manifest(three, train_manifest(FIRST, search=searched()))
+    shown = call("show", "loans", FIRST).out
+    assert "  search     C = 0.05, solver = saga, neg_log_loss -0.412" in shown
+    assert f"  file       {searched().table.key}  " in shown
 
 
 def test_show_says_what_a_person_must_decide(store: ObjectStore, call: Call) -> None:

@@ -13,6 +13,7 @@ from tests.fixtures.records import (
     extract_manifest,
     publish_manifest,
     run_record,
+    searched,
     train_manifest,
     verdict,
 )
@@ -47,6 +48,11 @@ def test_a_skipped_extract_says_how_few_rows_there_were() -> None:
 
 def test_train_names_the_estimator_shortly_and_its_rows() -> None:
     assert "LogisticRegression on 33,410 rows" in told(train_manifest(RUN, rows=33410))[0]
+
+
+def test_train_tells_what_its_search_chose() -> None:
+    lines = told(train_manifest(RUN, search=searched()))
+    assert lines[1].strip().startswith("search: C = 0.05, solver = saga, neg_log_loss -0.412")
 
 
 def test_warnings_of_a_step_stand_below_it() -> None:

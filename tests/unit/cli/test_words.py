@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from refit.cli import words
+from tests.fixtures.records import searched
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,12 @@ def test_a_table_lines_up_under_its_head_and_ends_without_blanks() -> None:
 def test_long_text_is_cut_to_one_line() -> None:
     assert words.one_line("a\n b  c") == "a b c"
     assert len(words.one_line("x" * 200, 50)) == 50
+
+
+def test_a_search_is_told_in_one_line() -> None:
+    assert words.search(searched()) == (
+        "C = 0.05, solver = saga, neg_log_loss -0.412, -0.430 by the file's own params; "
+        "21 combinations tried on 5 folds"
+    )
+    cut = searched(params={}, is_cut=True, tried=0, score=None, own_score=None)
+    assert words.search(cut) == "the file's own params; 0 of 21 combinations tried on 5 folds"

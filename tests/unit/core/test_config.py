@@ -195,8 +195,6 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "model.search": {"n_iter": 20, "cv": 5},
-    "model.incremental": True,
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
     "slo.max_age": "10d",
@@ -216,7 +214,6 @@ DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
     "features": "auto",
     "model.search": None,
-    "model.incremental": False,
     "predict": {},
     "slo": {"on_failure": "retry"},
     "notify": {},

@@ -2,8 +2,10 @@
 
 from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.checkpoint import Checkpoint
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import (
+    BatchFit,
     EvaluateManifest,
     ExtractManifest,
     Manifest,
@@ -14,16 +16,20 @@ from refit.core.domain.manifests import (
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Opponent, Reference, ShiftCheck, SliceCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Opponent, Promise, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
     "STEPS",
     "Artifact",
     "Batch",
+    "BatchFit",
     "Check",
+    "Checkpoint",
     "Column",
+    "Combination",
     "Decision",
     "EvaluateManifest",
     "Exclusion",
@@ -45,6 +51,7 @@ __all__ = [
     "OutcomeName",
     "OwnerRef",
     "Part",
+    "Promise",
     "PublishManifest",
     "QuarantineRef",
     "Record",
@@ -53,6 +60,8 @@ __all__ = [
     "Result",
     "Rows",
     "RunRecord",
+    "SearchTable",
+    "Searched",
     "ShiftCheck",
     "SliceCheck",
     "Snapshot",
@@ -62,6 +71,7 @@ __all__ = [
     "Stretch",
     "Termination",
     "TrainManifest",
+    "Trial",
     "Undone",
     "Value",
     "Verdict",

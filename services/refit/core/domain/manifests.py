@@ -5,8 +5,9 @@ from typing import Any, Self
 from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
+from refit.core.domain.search import Searched
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Check, Look, Opponent, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Check, Look, Opponent, Promise, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -46,6 +47,20 @@ class ExtractManifest(Manifest):
     profile: Artifact | None = None
 
 
+class BatchFit(Value):
+    """How a model was fitted batch by batch."""
+
+    passes: int
+    batches: int
+    """Over all passes."""
+    learned_on: int
+    """Rows that the features were learned on."""
+    checkpoints: int
+    """Of the whole fit; the number of the last one."""
+    resumed_from: int | None = None
+    """The number of the checkpoint that this attempt went on from; None: from the start."""
+
+
 class Refit(Value):
     """The candidate's definition fitted again on all rows of the window, held-out ones included (publish.fit_on: all).
 
@@ -81,6 +96,8 @@ class TrainManifest(Manifest):
     """No row with a later cursor was trained on (time split: the cut; hash split: the newest row)."""
     estimator: str
     params: dict[str, Any] = Field(default_factory=dict)
+    """What the model was built with: the file's params and, after a search, those that it chose."""
+    search: Searched | None = None
     seed: int
     task: str
     target: str
@@ -91,6 +108,8 @@ class TrainManifest(Manifest):
     """Types beyond the built-in list that the pipeline's file allows the loader to build."""
     code: dict[str, str] = Field(default_factory=dict)
     """Package of the user's own that the file names → digest of its source files."""
+    batches: BatchFit | None = None
+    """None: fitted on all rows at once."""
     warnings: tuple[str, ...] = ()
 
     def of(self, refit: Refit) -> Self:
@@ -124,6 +143,8 @@ class EvaluateManifest(Manifest):
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
+    promise: Promise | None = None
+    """How the last promotion fares; None where no version was promoted over another one."""
     opponents: tuple[Opponent, ...] = ()
     """The champion, and the anchor where it is another version."""
     anchor: str | None = None

@@ -63,6 +63,20 @@ class Verdict(Value):
     """Why a person must decide (shifted labels, a champion that cannot be used); None in ordinary runs."""
 
 
+class Promise(Value):
+    """A promoted version's gain over another one: when it was judged, and on rows newer than both.
+
+    It decides nothing.
+    """
+
+    version: str
+    over: str
+    promised: Check
+    found: Check | None = None
+    """`promised` judged anew, `accepted` where it holds; None where the newer rows say nothing."""
+    reason: str
+
+
 class Look(Value):
     """One evaluate that computed an interval; looks share the year's budget of false promotions."""
 
