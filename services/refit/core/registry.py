@@ -26,6 +26,27 @@ class ChampionLost(ArtifactError):
         )
 
 
+class ChampionBehind(ArtifactError):
+    """refs/champion.json is older than the history: a copy of the store took it before the last moves."""
+
+    def __init__(self, generation: int, last: Move) -> None:
+        super().__init__(
+            f"refs/champion.json tells of move {generation} of the champion, and the history of move {last.generation}",
+            next=f"copy it again, or: refit rollback NAME --to {last.version} --reason 'champion.json was behind'",
+        )
+
+
+class HistoryLost(ArtifactError):
+    """Entries of the history are gone, and with them which versions were champions."""
+
+    def __init__(self, generation: int, last: int) -> None:
+        super().__init__(
+            f"{keys.history(generation)} is gone, and the champion was moved {last} times",
+            next="copy history/ again, or restore it from a backup; to go back without it name a version: "
+            "refit rollback NAME --to VERSION --reason …",
+        )
+
+
 class NoSuchVersion(ConfigError):
     """No version has this name."""
 
@@ -86,12 +107,35 @@ def version_names(store: ObjectStore) -> Iterator[str]:
 
 
 def read_history(store: ObjectStore) -> list[Move]:
-    """All moves of the champion, oldest first, the one that a killed mover left out included."""
+    """All moves of the champion, oldest first, the one that a killed mover left out included.
+
+    Raises:
+        HistoryLost: earlier entries are gone.
+    """
+    moves = known_moves(store)
+    for generation, move in enumerate(moves, 1):
+        if move.generation != generation:
+            raise HistoryLost(generation, move.generation)
+    return moves
+
+
+def known_moves(store: ObjectStore) -> list[Move]:
+    """As `read_history`, where what is gone hinders no run: those before a gap, and the last."""
     moves = list(_history_entries(store))
     found = read_ref(store, "champion", Move)
     if found and (not moves or moves[-1].generation < found[0].generation):
         moves.append(found[0])
     return moves
+
+
+def refuse_behind(store: ObjectStore) -> None:
+    """Raises ChampionBehind where the history tells of later moves than refs/champion.json."""
+    found = read_ref(store, "champion", Move)
+    while found and store.exists(keys.history(found[0].generation + 1)):
+        again = read_ref(store, "champion", Move)
+        if again is None or again[0].generation == found[0].generation:
+            raise ChampionBehind(found[0].generation, _last_in_history(store))
+        found = again  # moved at this moment
 
 
 def stands_since(store: ObjectStore, champion: Move) -> datetime:
@@ -114,13 +158,13 @@ def stands_since(store: ObjectStore, champion: Move) -> datetime:
 
 def move_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move by which the run itself made its model the champion, also when others came after it."""
-    moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
+    moves = (move for move in known_moves(store) if move.kind == "publish" and move.version == run_id)
     return next(moves, None)
 
 
 def fallback_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move by which the run put the champion's evaluated model in the place of its refit."""
-    moves = (move for move in read_history(store) if move.kind == "fallback" and move.run_id == run_id)
+    moves = (move for move in known_moves(store) if move.kind == "fallback" and move.run_id == run_id)
     return next(moves, None)
 
 
@@ -164,9 +208,12 @@ def move_champion(store: ObjectStore, current: tuple[Move, str | None] | None, m
 
     Raises:
         Conflict: another mover was first; nothing changed.
+        ChampionBehind: champion.json is older than the history; nothing changed.
     """
     if current is not None:
         write_history(store, current[0])
+    if store.exists(keys.history(move.generation)):
+        refuse_behind(store)
     move_ref(store, "champion", move, current[1] if current else None)
     write_history(store, move)
 
@@ -357,6 +404,7 @@ def _standing(store: ObjectStore, *, repair: bool) -> tuple[Move, str | None, bo
     """The last move, the tag to swap from, and whether champion.json is broken and the history told instead."""
     try:
         current = read_champion(store)
+        refuse_behind(store)
     except ArtifactError:
         if not repair:
             raise

@@ -29,7 +29,7 @@ from refit.core.domain import (
 )
 from refit.core.errors import DataError
 from refit.core.refs import read_ref
-from refit.core.registry import read_champion, read_history
+from refit.core.registry import known_moves, read_champion
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks
@@ -155,7 +155,7 @@ def _look(context: Context, champion: Contender | None, last: VerdictRef | None)
         if last is not None and last.as_of > context.run.as_of:
             return None
         # A run that was killed between its promotion and its record in refs/verdict.json had its look too.
-        promoted = [move.as_of for move in read_history(context.store) if move.kind == "publish"]
+        promoted = [move.as_of for move in known_moves(context.store) if move.kind == "publish"]
         since = max([champion_as_of, *promoted, *([since] if since else [])])
     return looks.share(
         context.run.as_of,

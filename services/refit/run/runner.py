@@ -25,6 +25,7 @@ from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
+from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 from refit.run.executor import Attempt, Ended, Executor, failure_of
 from refit.run.rerun import Rerun, repetition
@@ -92,6 +93,7 @@ class Runner:
             ConfigError: as_of lies in the future.
             OtherOwner: another owner runs this pipeline.
             NoLongerWanted: `request.is_wanted` says so; no run was started.
+            ArtifactError: a document of the pipeline is gone, or older than others; no run was started.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
@@ -131,6 +133,7 @@ class Runner:
         )
         with lock:
             try:
+                refuse_incomplete(store)
                 run, file = prepare(run_id)
             except RefitError:
                 lock.free()  # nothing of the run stands
