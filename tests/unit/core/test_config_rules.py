@@ -2,8 +2,6 @@ from typing import Any
 
 import pytest
 
-from refit.core.config import Model
-from refit.core.config_rules import broken_rules
 from tests.unit.core.pipeline_files import SECTIONS, faults_of, faults_of_sections, parse, with_key
 
 BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": ["city"]}}
@@ -202,11 +200,3 @@ def test_a_slice_of_a_sensitive_column_is_a_fault() -> None:
 def test_one_mistake_is_not_reported_twice() -> None:
     text = "target: a\nfeatures: {numeric: {columns: [a], scal: none}}\n"
     assert not any("is the target" in fault for fault in faults_of(text))
-
-
-def test_a_search_does_not_fit_batch_by_batch() -> None:
-    """Asked of the rule itself, as it is of `search` in any form."""
-    model = Model.model_construct(estimator="a.B", incremental=True, search={"n_iter": 2})
-    assert list(broken_rules({"model": model})) == [
-        (("model", "search"), "fits on all rows at once, and incremental never does: leave one out")
-    ]
