@@ -124,6 +124,26 @@ def test_a_champion_is_rebuilt_on_the_rows_of_then_whatever_was_corrected_or_exc
     assert [one.state for one in opponents(empty, harmed)] == ["rebuilt"] * 2  # the anchor has the same model file
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"search": {"n_iter": 2, "cv": 2, "space": {"C": [1e-5, 1.0]}}},
+        {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}, "incremental": True},
+    ],
+    ids=["search", "incremental"],
+)
+def test_a_champion_is_rebuilt_by_what_its_run_chose_and_in_its_batches(empty: Case, model: dict[str, Any]) -> None:
+    file = edited(model=model)
+    empty.good(days=FIRST, file=file)
+    unharmed = empty.copied().run(file=file).outcome
+    model_path(empty).unlink()
+    harmed = empty.run(file=file).outcome
+    assert unharmed is not None
+    assert harmed is not None
+    assert judged(harmed.verdict) == judged(unharmed.verdict)
+    assert [one.state for one in opponents(empty, harmed)] == ["rebuilt"]
+
+
 def test_the_pointer_names_the_lost_version_until_a_candidate_is_accepted(case: Case) -> None:
     model_path(case).unlink()
     before = case.champion_body
@@ -289,7 +309,7 @@ def fails_to_fit(error: str) -> None:
     rebuilding = importlib.import_module("refit.evaluate.rebuild")
     raised: dict[str, BaseException] = {"memory": MemoryError(), "library": RuntimeError("no such solver any more")}
 
-    def fitted(*given: Any) -> Any:
+    def fitted(*given: Any, **named: Any) -> Any:
         raise raised[error]
 
     vars(rebuilding)["fitted"] = fitted
@@ -307,8 +327,8 @@ def killed_in_the_fit(times: int) -> None:
     rebuilding, flag = importlib.import_module("refit.evaluate.rebuild"), Path(os.environ["TESTS_FLAG"])
     real = rebuilding.fitted
 
-    def fitted(*given: Any) -> Any:
-        made = real(*given)
+    def fitted(*given: Any, **named: Any) -> Any:
+        made = real(*given, **named)
         with flag.open("a+") as file:
             file.write("x")
         if flag.stat().st_size <= times:
