@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from refit.core import keys
+from refit.core import keys, registry
 from refit.core.context import read_manifest
 from refit.core.domain import BatchFit, Outcome, TrainManifest
 from refit.core.effects import Moment
-from tests.faults.case import Case, edited
+from tests.faults.case import THIRD, Case, edited
 from tests.faults.gates import Gate, has_ended
 from tests.faults.test_retention import age, gc
 from tests.fixtures import invariants, loans
@@ -126,3 +126,25 @@ def test_gc_takes_the_checkpoints_of_a_fit_that_has_ended_and_nothing_else_of_it
     assert [key for key in before - after if f"runs/{outcome.run_id}/" in key and "checkpoint-" not in key] == []
     assert (gone["runs"], gone["versions"]) == ([], [])
     invariants.check(case.store)
+
+
+def test_a_champion_that_learned_in_batches_is_rebuilt_in_batches_and_compared_as_itself(case: Case) -> None:
+    first = case.good(file=IN_BATCHES)
+    assert first.version is not None
+    expected = case.copied().good("rejected", days=THIRD, file=IN_BATCHES)
+    path = case.folder / registry.read_version(case.store, first.version).model.key
+    case.harmed.add(path.relative_to(case.folder).as_posix())
+    path.unlink()
+    outcome = case.good("rejected", days=THIRD, file=IN_BATCHES)
+    assert outcome.verdict is not None
+    assert expected.verdict is not None
+    assert (outcome.verdict.result, outcome.verdict.checks) == (expected.verdict.result, expected.verdict.checks)
+    assert any("rebuilt from its snapshot" in text for text in outcome.warnings)
+
+
+def test_a_model_that_learned_in_batches_goes_out_fitted_on_all_rows_in_batches(empty: Case) -> None:
+    outcome = empty.good(days=42, file=edited(IN_BATCHES, publish={"fit_on": "all"}))
+    assert outcome.version is not None
+    refit = registry.read_version(empty.store, outcome.version).refit
+    assert refit is not None
+    assert refit.rows == 42 * loans.ROWS_PER_DAY

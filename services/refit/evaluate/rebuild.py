@@ -25,6 +25,7 @@ from refit.evaluate.shift import reference
 from refit.ml import features, own
 from refit.ml.combinations import chosen
 from refit.ml.fitting import TRAINING, Among, Fitted, fitted
+from refit.ml.partial_fit import with_passes
 from refit.ml.scores import Responses
 
 LAST_TRY: Final = 3
@@ -78,7 +79,8 @@ def _fit(
 ) -> tuple[Any, tuple[str, ...]]:
     """The fitted model and its columns; of the rows that it was fitted on nothing is held any more."""
     pipeline = features.without(reader.pipeline, gone)
-    model = chosen(pipeline.model, train.search)  # what was chosen then is fitted, and nothing is searched for again
+    # What was chosen then is fitted, and nothing is searched for again.
+    model = with_passes(chosen(pipeline.model, train.search), train.batches)
     less = replace(reader, pipeline=pipeline.model_copy(update={"model": model}))
     columns = [column for column in reader.snapshot.columns if column.name not in gone]
     try:

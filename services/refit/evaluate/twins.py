@@ -25,6 +25,7 @@ from refit.evaluate.version import stored_version
 from refit.ml import estimator, predictions
 from refit.ml.combinations import chosen
 from refit.ml.fitting import Among, fitted, saved
+from refit.ml.partial_fit import with_passes
 from refit.ml.scores import Responses, UnusableScore, values
 from refit.ml.settled import settled
 
@@ -66,7 +67,8 @@ def fit_again(
         UnfitRows and its kin: the rows do not allow it (DataError).
         OwnCodeFails and its kin: the file does not allow it (ConfigError).
     """
-    model, columns = chosen(reader.pipeline.model, train.search), reader.snapshot.columns
+    model = with_passes(chosen(reader.pipeline.model, train.search), train.batches)
+    columns = reader.snapshot.columns
     same = replace(reader, pipeline=reader.pipeline.model_copy(update={"model": model}))
     params = settled(judged.candidate.estimator[-1], estimator.build(same.pipeline, columns)[-1])
     among = Among("window", train.classes)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from refit.core.config import Batches, Model
+from refit.core.domain import BatchFit
 from refit.core.errors import ConfigError
 from refit.ml.estimator import FIT_ERRORS, check_weights, first_line, plain_rows
 from refit.ml.frame import Array
@@ -71,6 +72,14 @@ def passes_of(settings: Batches, estimator: Any, there: int) -> int:
     if "max_iter" not in estimator.get_params(deep=False):
         return 1
     return min(max(math.ceil(PASS_ROWS / there), 1), MOST_PASSES)
+
+
+def with_passes(model: Model, before: BatchFit | None) -> Model:
+    """The model, fitted again as often over other rows as it was before (gate.md section 5: keeps iterations). Pure."""
+    if before is None or model.batches is None:
+        return model
+    batches = model.batches.model_copy(update={"passes": before.passes})
+    return model.model_copy(update={"incremental": batches})
 
 
 def weights_of(estimator: Any, model: Model, classes: dict[Any, int]) -> Array | None:

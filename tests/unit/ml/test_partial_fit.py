@@ -10,7 +10,8 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier
 
 from refit.core.config import Batches, Model
-from refit.ml.partial_fit import NoBatches, check_takes_batches, passes_of
+from refit.core.domain import BatchFit
+from refit.ml.partial_fit import NoBatches, check_takes_batches, passes_of, with_passes
 from tests.unit.ml.files import pipeline
 
 
@@ -86,3 +87,16 @@ def test_an_estimator_is_shown_a_million_rows_unless_it_counts_or_the_file_says_
     estimator: Any, settings: dict[str, int], there: int, passes: int
 ) -> None:
     assert passes_of(Batches(**settings), estimator, there) == passes
+
+
+def test_a_model_that_is_fitted_again_on_more_rows_sees_each_as_often_as_before() -> None:
+    before = BatchFit(passes=4, batches=80, learned_on=9, checkpoints=0)
+    again = with_passes(model(), before)
+    assert again.batches == Batches(passes=4)
+    assert again.model_copy(update={"incremental": True}) == model()
+
+
+def test_a_model_that_is_fitted_at_once_has_no_passes() -> None:
+    at_once = pipeline().model
+    assert with_passes(at_once, None) == at_once
+    assert with_passes(at_once, BatchFit(passes=4, batches=80, learned_on=9, checkpoints=0)) == at_once
