@@ -25,7 +25,7 @@ def look_back(context: Context, reader: SnapshotReader) -> Promise | None:
     It loads two models. None where no version was promoted over another one.
     """
     kind = context.pipeline.evaluate.block
-    moves = [move for move in registry.read_history(context.store) if move.kind in ("publish", "promote")]
+    moves = [move for move in registry.known_moves(context.store) if move.kind in ("publish", "promote")]
     if (move := promotion(moves, context.run.as_of, kind)) is None or (promise := _made(context, move)) is None:
         return None
     try:
