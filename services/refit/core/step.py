@@ -81,7 +81,7 @@ def main(step: Step) -> NoReturn:
 
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
-    started, token = datetime.now(UTC), new_token()
+    started, begun, token = datetime.now(UTC), time.monotonic(), new_token()
     run_id, number = environment.get("REFIT_RUN_ID", ""), _number(environment.get("REFIT_ATTEMPT", ""))
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
@@ -104,7 +104,7 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
         attempt=token,
         number=number,
         failure=failure,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
+        seconds=time.monotonic() - begun,
         max_rss_bytes=max_rss_bytes(),
     )
     _leave(last_words, environment, store)

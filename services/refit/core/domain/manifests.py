@@ -26,7 +26,8 @@ class Manifest(Record):
 
     @property
     def seconds(self) -> float:
-        return (self.finished_at - self.started_at).total_seconds()
+        """0 where the clock was put back meanwhile."""
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 class ExtractManifest(Manifest):
