@@ -151,6 +151,10 @@ def test_a_copy_that_misses_something_is_told_and_goes_on_when_a_person_has_deci
 ) -> None:
     ways = ways_out(copied)
     harm(copied)
+    file = copied.scratch / "refit.yaml"
+    file.write_bytes(FOREVER)
+    tried = call("check", str(file), "--connect", "--fast", "--store", copied.url, "--json")
+    assert (not tried.document["connections"][0]["ok"]) == (kind != "SnapshotGone")
     done = copied.run(days=THIRD, file=FOREVER)
     failed_as(done, 66, f"artifact {kind}", *words)
     if way_out:
@@ -168,6 +172,7 @@ def test_a_gap_in_the_history_hinders_no_run_and_is_told_by_all_that_needs_it(co
     for command in (("history",), ("rollback", "--reason", "x"), ("gc",)):
         called = call(command[0], "loans", *command[1:], "--store", copied.url)
         assert (called.code, "history/1.json is gone" in called.err) == (66, True), called.err
+    assert call("history", "loans", "--store", copied.url).out.splitlines()[1].startswith("2 ")
     done = copied.run(days=THIRD, file=FOREVER)
     assert done.code == 0, done
     assert copied.champion.previous == version
