@@ -54,6 +54,7 @@ def step(name: str, store: Path) -> Ended:
         "REFIT_RUN_ID": RUN_ID,
         "REFIT_ATTEMPT": "1",
         "REFIT_LOG": "console",
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
     started = time.perf_counter()
     with subprocess.Popen([sys.executable, "-m", f"refit.{name}"], env=os.environ | settings) as process:
@@ -102,16 +103,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, dest="target")
     chosen = parser.parse_args()
     ways = [f"{{passes: {chosen.passes}}}", *(["false"] if chosen.at_once else [])]
-    results = [measure(rows, chosen.repeats, way) for rows in chosen.rows for way in ways]
+    results = []
     print(f"{'rows':>10}  {'incremental':<12}  {'train s':>8}  {'MiB':>5}  {'evaluate s':>10}  {'MiB':>5}")
-    for found in results:
+    for rows, way in [(rows, way) for rows in chosen.rows for way in ways]:
+        found = measure(rows, chosen.repeats, way)
         seconds, peak = found["seconds"], found["peak_mib"]
         assert isinstance(seconds, dict)
         assert isinstance(peak, dict)
         print(
-            f"{found['rows']:>10,}  {found['incremental']:<12}  {seconds['train']:>8.2f}  {peak['train']:>5.0f}  "
-            f"{seconds['evaluate']:>10.2f}  {peak['evaluate']:>5.0f}"
+            f"{rows:>10,}  {way:<12}  {seconds['train']:>8.2f}  {peak['train']:>5.0f}  "
+            f"{seconds['evaluate']:>10.2f}  {peak['evaluate']:>5.0f}",
+            flush=True,
         )
+        results.append(found)
     if chosen.target:
         chosen.target.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -138,3 +138,18 @@ def test_check_names_a_package_that_is_not_on_the_path(tmp_path: Path) -> None:
     missing = call("check", str(tmp_path / "refit.yaml"))
     assert missing.code == 64
     assert missing.err.count("there is no module acmebank here") == 2
+
+
+def pooled(**params: str) -> bytes:
+    return edited(model={"estimator": "acmebank.models.Pooled", "params": params})
+
+
+def test_a_killed_worker_of_own_code_costs_an_attempt(empty: Case, on_path: dict[str, Any]) -> None:
+    flag = empty.scratch / "flag"
+    outcome = empty.good(days=FIRST, file=pooled(flag=str(flag)), **on_path)
+    assert outcome.steps["train"].attempts == 2
+
+
+def test_a_worker_of_own_code_that_is_always_killed_ends_the_run_with_75(empty: Case, on_path: dict[str, Any]) -> None:
+    words = ("a worker process of the fit was killed", "more memory")
+    empty.refused(75, "dependency DependencyError", *words, days=FIRST, file=pooled(), **on_path)

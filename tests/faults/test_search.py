@@ -113,8 +113,9 @@ def test_a_step_that_ends_in_mid_search_leaves_no_worker(case: Case, package: Pa
     assert workers
     begun = time.monotonic()
     step.send_signal(number)
-    done = going_on.done()
+    wait_until(lambda: has_ended(step.pid), "the step has ended")
     assert time.monotonic() - begun < GRACE_SECONDS
+    done = going_on.done()
     assert done.failure is not None
     assert (done.code, done.failure.exit_code) == (75, 128 + number)
     wait_until(lambda: all(has_ended(worker.pid) for worker in workers), "the workers have ended")

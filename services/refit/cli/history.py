@@ -20,7 +20,10 @@ HEAD: Final = ("MOVE", "WHEN", "HOW", "FROM", "TO", "WHO", "WHY")
 @store_option
 @json_option
 def history(target: str, store: str | None, as_json: bool) -> None:
-    """Lists every move of the champion of pipeline NAME: when, from, to, who, why; the oldest first."""
+    """Lists every move of the champion of pipeline NAME: when, from, to, who, why; the oldest first.
+
+    "all rows": the version's model that was fitted again on all rows (publish.fit_on).
+    """
     place = find(target, store)
     moves = read_history(place.store)
     if as_json:
@@ -39,7 +42,7 @@ def _row(move: Move, *, local: bool) -> tuple[str, ...]:
         words.instant(move.at, local=local),
         move.kind,
         move.previous or "-",
-        move.version,
+        f"{move.version} (all rows)" if move.fit_on == "all" else move.version,
         move.who,
         words.one_line(move.why),
     )

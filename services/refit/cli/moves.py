@@ -10,7 +10,7 @@ from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, reason_option, store_option
 from refit.cli.place import find
 from refit.core import artifacts, environment, registry
-from refit.core.domain import Move, TrainManifest
+from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
 from refit.core.store import Conflict, ObjectStore
@@ -29,14 +29,21 @@ class Overtaken(SupersededError):
 @click.command(epilog=example("refit promote flight-delays 20130405t000000-k3fw --reason 'agreed with the airline'"))
 @name_argument
 @click.argument("version", metavar="VERSION")
+@click.option("--evaluated", is_flag=True, help="Its evaluated model, also where it was fitted again on all rows.")
 @reason_option
 @store_option
 @json_option
-def promote(target: str, version: str, reason: str, store: str | None, as_json: bool) -> None:
-    """Makes VERSION the champion of pipeline NAME, whatever its verdict; lifts a hold."""
+def promote(target: str, version: str, evaluated: bool, reason: str, store: str | None, as_json: bool) -> None:
+    """Makes VERSION the champion of pipeline NAME, whatever its verdict; lifts a hold.
+
+    Where publish.fit_on is all, accepted candidates were fitted again on all rows, and that model is taken.
+    """
     place = find(target, store)
+    fit_on: FitOn | None = "evaluated" if evaluated else None
     with _overtaken(place.name):
-        move = registry.promote(place.store, version, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = registry.promote(
+            place.store, version, who=created_by(), why=reason, now=datetime.now(UTC), fit_on=fit_on
+        )
     verdict = registry.read_version(place.store, version).verdict
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
@@ -103,4 +110,5 @@ def _tell(name: str, move: Move, *, as_json: bool) -> None:
         say(f"the hold on {name} is lifted; its champion stays {move.version}")
     else:
         was = f" (was {move.previous})" if move.previous and move.previous != move.version else ""
-        say(f"the champion of {name} is now {move.version}{was}")
+        again = ", the model fitted again on all rows" if move.fit_on == "all" else ""
+        say(f"the champion of {name} is now {move.version}{again}{was}")

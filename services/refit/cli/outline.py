@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from refit.core.config import GateLine, Pipeline
+from refit.core.config import GateLine, Model, Pipeline
 from refit.core.config_types import duration_text
 
 
@@ -60,7 +60,15 @@ def _model(pipeline: Pipeline) -> str:
     params = ", ".join(f"{name}={value}" for name, value in model.params.items())
     weights = f", classes weighted: {model.class_weight}" if model.class_weight is not None else ""
     part = f", on {model.sample.rows:,} random training rows" if model.sample else ""
-    return f"{model.estimator}({params}){weights}{part}"
+    return f"{model.estimator}({params}){weights}{part}{_batches(model)}"
+
+
+def _batches(model: Model) -> str:
+    if model.batches is None:
+        return ""
+    passes = model.batches.passes
+    often = "" if passes is None else f", {passes} times each" if passes > 1 else ", once each"
+    return f", batch by batch on all training rows{often}"
 
 
 def line_words(line: GateLine) -> str:

@@ -199,8 +199,9 @@ class Publish(Section):
 
     approval: Literal["auto", "manual"] = "auto"
     """manual: an accepted candidate waits for `refit promote`."""
-    fit_on: Annotated[Literal["evaluated", "all"], not_built("evaluated")] = "evaluated"
-    """Rows that the published model is fitted on. all is not built yet."""
+    fit_on: Literal["evaluated", "all"] = "evaluated"
+    """all: an accepted candidate is fitted again on all rows of the window, and that model goes out; the gate compares
+    what was evaluated."""
 
 
 # --- read, and refused when set: later parts of refit -------------------------

@@ -1,5 +1,6 @@
 """`model.search` of the pipeline file: which parameters are tried, how they are judged, and for how long."""
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -12,7 +13,7 @@ from refit.core.config_types import PositiveDuration, Text, refuse
 from refit.core.yaml_file import Path
 
 RANGES: Final = ("uniform", "loguniform", "integer", "log_integer")
-LARGEST_INTEGER: Final = 2**62
+LARGEST_INTEGER: Final = 2**53  # a float holds integers whole up to here
 _APART: Final = {
     "random_state": "is model.seed: another seed is no better parameter",
     "class_weight": "decides what the gate judges by; it stands in model.class_weight alone",
@@ -117,8 +118,8 @@ def _range_rules(range_: Range) -> Iterator[tuple[Path, str]]:
         yield (kind,), "the least value must be below the greatest"
     elif kind.startswith("log") and low <= 0:
         yield (kind, 0), "must be above 0, as logarithms are"
-    elif "integer" in kind and max(-low, high) > LARGEST_INTEGER:
-        yield (kind,), "is too large"
+    elif ("integer" in kind and max(-low, high) > LARGEST_INTEGER) or not math.isfinite(high - low):
+        yield (kind,), "is too wide"
 
 
 def _space_rules(space: "dict[str, Any]") -> Iterator[tuple[Path, str]]:
@@ -127,11 +128,14 @@ def _space_rules(space: "dict[str, Any]") -> Iterator[tuple[Path, str]]:
             yield ("space", name), _APART[name]
         if isinstance(values, Range):
             continue
+        seen = set[str]()
         for index, value in enumerate(values):
             if not _can_be_kept(value):
                 yield ("space", name, index), "must be finite, and the keys of a mapping text"
-            elif any(_same(value, other) for other in values[:index]):
+            elif (written := json.dumps(value)) in seen:  # 1, 1.0 and true are other parameters, and other JSON
                 yield ("space", name, index), "stands there already"
+            else:
+                seen.add(written)
 
 
 def _can_be_kept(value: Any) -> bool:
@@ -141,8 +145,3 @@ def _can_be_kept(value: Any) -> bool:
     if isinstance(value, list):
         return all(_can_be_kept(below) for below in value)
     return not isinstance(value, float) or math.isfinite(value)
-
-
-def _same(value: Any, other: Any) -> bool:
-    """1 and true, and 1 and 1.0, are equal and yet other parameters."""
-    return type(value) is type(other) and bool(value == other)

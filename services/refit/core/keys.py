@@ -47,6 +47,11 @@ def checkpoint(run_id: str, number: int) -> str:
     return f"runs/{run_id}/train/checkpoint-{number}.json"
 
 
+def is_checkpoint(key: str) -> bool:
+    """Whether it is a checkpoint's document, or the state that it names."""
+    return key.startswith(RUNS) and key.split("/")[2] == "train" and key.rpartition("/")[2].startswith("checkpoint-")
+
+
 def data(run_id: str, attempt: str, name: str) -> str:
     return f"data/{run_id}/{attempt}/{name}"
 

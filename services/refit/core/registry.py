@@ -6,10 +6,11 @@ entry that a killed mover left out; a reader takes it from champion.json.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from refit.core import artifacts, keys
-from refit.core.domain import Hold, Move, MoveKind, Version
+from refit.core.domain import FitOn, Hold, Move, MoveKind, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.store import Conflict, NotFound, ObjectStore
@@ -22,6 +23,27 @@ class ChampionLost(ArtifactError):
         super().__init__(
             "refs/champion.json is gone, but the history has moves of the champion",
             next=f"refit rollback NAME --to {last.version} --reason 'champion.json was lost'",
+        )
+
+
+class ChampionBehind(ArtifactError):
+    """refs/champion.json is older than the history: a copy of the store took it before the last moves."""
+
+    def __init__(self, generation: int, last: Move) -> None:
+        super().__init__(
+            f"refs/champion.json tells of move {generation} of the champion, and the history of move {last.generation}",
+            next=f"copy it again, or: refit rollback NAME --to {last.version} --reason 'champion.json was behind'",
+        )
+
+
+class HistoryLost(ArtifactError):
+    """Entries of the history are gone, and with them which versions were champions."""
+
+    def __init__(self, generation: int, last: int) -> None:
+        super().__init__(
+            f"{keys.history(generation)} is gone, and the champion was moved {last} times",
+            next="copy history/ again, or restore it from a backup; to go back without it name a version: "
+            "refit rollback NAME --to VERSION --reason …",
         )
 
 
@@ -85,7 +107,20 @@ def version_names(store: ObjectStore) -> Iterator[str]:
 
 
 def read_history(store: ObjectStore) -> list[Move]:
-    """All moves of the champion, oldest first, the one that a killed mover left out included."""
+    """All moves of the champion, oldest first, the one that a killed mover left out included.
+
+    Raises:
+        HistoryLost: earlier entries are gone.
+    """
+    moves = known_moves(store)
+    for generation, move in enumerate(moves, 1):
+        if move.generation != generation:
+            raise HistoryLost(generation, move.generation)
+    return moves
+
+
+def known_moves(store: ObjectStore) -> list[Move]:
+    """As `read_history`, where what is gone hinders no run: those before a gap, and the last."""
     moves = list(_history_entries(store))
     found = read_ref(store, "champion", Move)
     if found and (not moves or moves[-1].generation < found[0].generation):
@@ -93,9 +128,43 @@ def read_history(store: ObjectStore) -> list[Move]:
     return moves
 
 
+def refuse_behind(store: ObjectStore) -> None:
+    """Raises ChampionBehind where the history tells of later moves than refs/champion.json."""
+    found = read_ref(store, "champion", Move)
+    while found and store.exists(keys.history(found[0].generation + 1)):
+        again = read_ref(store, "champion", Move)
+        if again is None or again[0].generation == found[0].generation:
+            raise ChampionBehind(found[0].generation, _last_in_history(store))
+        found = again  # moved at this moment
+
+
+def stands_since(store: ObjectStore, champion: Move) -> datetime:
+    """When the version in production became the champion; a release, or the other of its models, moves nothing.
+
+    Reads no more of the history than the moves that left the version where it was, and the one before them.
+    """
+    at = champion.at
+    for generation in range(champion.generation - 1, 0, -1):
+        key = keys.history(generation)
+        try:
+            before = Move.from_json(store.get(key), key)
+        except NotFound:
+            break
+        if before.version != champion.version:
+            break
+        at = before.at
+    return at
+
+
 def move_of(store: ObjectStore, run_id: str) -> Move | None:
     """The move by which the run itself made its model the champion, also when others came after it."""
-    moves = (move for move in read_history(store) if move.kind == "publish" and move.version == run_id)
+    moves = (move for move in known_moves(store) if move.kind == "publish" and move.version == run_id)
+    return next(moves, None)
+
+
+def fallback_of(store: ObjectStore, run_id: str) -> Move | None:
+    """The move by which the run put the champion's evaluated model in the place of its refit."""
+    moves = (move for move in known_moves(store) if move.kind == "fallback" and move.run_id == run_id)
     return next(moves, None)
 
 
@@ -109,6 +178,7 @@ def next_move(
     who: str,
     why: str,
     now: datetime,
+    fit_on: FitOn = "evaluated",
     barred: tuple[str, ...] = (),
     hold: Hold | None = None,
 ) -> Move:
@@ -124,6 +194,7 @@ def next_move(
         why=why,
         as_of=as_of,
         anchor=anchor,
+        fit_on=fit_on,
         barred=barred,
         hold=hold,
     )
@@ -137,9 +208,12 @@ def move_champion(store: ObjectStore, current: tuple[Move, str | None] | None, m
 
     Raises:
         Conflict: another mover was first; nothing changed.
+        ChampionBehind: champion.json is older than the history; nothing changed.
     """
     if current is not None:
         write_history(store, current[0])
+    if store.exists(keys.history(move.generation)):
+        refuse_behind(store)
     move_ref(store, "champion", move, current[1] if current else None)
     write_history(store, move)
 
@@ -155,8 +229,30 @@ def write_history(store: ObjectStore, move: Move) -> None:
             raise ArtifactError(f"{key} tells of another move than refs/champion.json") from error
 
 
-def promote(store: ObjectStore, version: str, *, who: str, why: str, now: datetime) -> Move:
+def fall_back(last: Move, run_id: str, *, who: str, why: str, now: datetime) -> Move:
+    """The move to the evaluated model of the version that stands; hold and bars stay. Pure but for its token."""
+    move = next_move(
+        last,
+        "fallback",
+        last.version,
+        last.as_of,
+        anchor=last.anchor,
+        who=who,
+        why=why,
+        now=now,
+        barred=last.barred,
+        hold=last.hold,
+    )
+    return move.model_copy(update={"run_id": run_id})
+
+
+def promote(
+    store: ObjectStore, version: str, *, who: str, why: str, now: datetime, fit_on: FitOn | None = None
+) -> Move:
     """The version is the champion by a person's decision; a hold is lifted, a bar on the version too.
+
+    Args:
+        fit_on: Which of its models; None: the one fitted on all rows, where it has one.
 
     Raises:
         NoSuchVersion: it was never made.
@@ -167,9 +263,10 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
     target = read_version(store, version)
     current = read_champion(store)
     last = current[0] if current else None
-    if last and last.version == version and last.hold is None:
+    chosen = _chosen(target, fit_on)
+    if last and (last.version, last.fit_on) == (version, chosen) and last.hold is None:
         raise ConfigError(f"{version} is the champion already")
-    _check_model(store, target)
+    _check_model(store, target, chosen)
     move = next_move(
         last,
         "promote",
@@ -179,16 +276,19 @@ def promote(store: ObjectStore, version: str, *, who: str, why: str, now: dateti
         who=who,
         why=why,
         now=now,
+        fit_on=chosen,
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
+    _keep(store, target)
     return move
 
 
 def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: datetime) -> Move:
     """The champion is an earlier one; the version left is barred, and promotions wait for approval.
 
-    Works from the history when champion.json is gone or malformed.
+    Of a version with two models the one that was last in production comes back. Works from the history when
+    champion.json is gone or malformed.
 
     Args:
         to: A version; None: the newest earlier champion that is not barred.
@@ -203,7 +303,8 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
     target = read_version(store, to or _previous_champion(store, current))
     if target.version == current.version and not broken:
         raise ConfigError(f"{to} is the champion already")
-    _check_model(store, target)
+    fit_on = _last_fit(store, target, current)
+    _check_model(store, target, fit_on)
     leaves = current.version if current.version != target.version else None
     barred = tuple(name for name in (*current.barred, *([leaves] if leaves else [])) if name != target.version)
     move = next_move(
@@ -215,10 +316,12 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         who=who,
         why=why,
         now=now,
+        fit_on=fit_on,
         barred=barred,
         hold=Hold(since=now, who=who, why=why),
     )
     move_champion(store, (current, tag), move)
+    _keep(store, target)
     return move
 
 
@@ -236,15 +339,48 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     if last.hold is None:
         raise ConfigError("promotions are not on hold")
     move = next_move(
-        last, "release", last.version, last.as_of, anchor=last.anchor, who=who, why=why, now=now, barred=last.barred
+        last,
+        "release",
+        last.version,
+        last.as_of,
+        anchor=last.anchor,
+        who=who,
+        why=why,
+        now=now,
+        fit_on=last.fit_on,
+        barred=last.barred,
     )
     move_champion(store, current, move)
     return move
 
 
-def _check_model(store: ObjectStore, version: Version) -> None:
+def _chosen(version: Version, fit_on: FitOn | None) -> FitOn:
+    if fit_on == "all" and version.refit is None:
+        raise ConfigError(f"{version.version} was not fitted again on all rows", next="promote its evaluated model")
+    return fit_on or version.fit_on
+
+
+def _last_fit(store: ObjectStore, version: Version, current: Move) -> FitOn:
+    """Which of its models was in production last; as a promotion would have it, where none was."""
+    moves = (current, *reversed(list(_history_entries(store))))
+    return next((move.fit_on for move in moves if move.version == version.version), version.fit_on)
+
+
+def _keep(store: ObjectStore, version: Version) -> None:
+    """The document of the version that is the champion now stands.
+
+    gc looks at the champion after it has deleted versions and restores it; but one that ended between the look at the
+    version and the move has not seen the move.
+    """
+    key = keys.version(version.version)
+    if not store.exists(key):
+        with suppress(Conflict):  # gc has restored it
+            store.create(key, version.to_json())
+
+
+def _check_model(store: ObjectStore, version: Version, fit_on: FitOn) -> None:
     try:
-        for artifact in (version.model, version.train, version.extract, version.evaluate):
+        for artifact in (version.model_of(fit_on), version.train, version.extract, version.evaluate):
             artifacts.read(store, artifact)
     except ArtifactError as error:
         raise ModelLost(version.version, error) from error
@@ -268,6 +404,7 @@ def _standing(store: ObjectStore, *, repair: bool) -> tuple[Move, str | None, bo
     """The last move, the tag to swap from, and whether champion.json is broken and the history told instead."""
     try:
         current = read_champion(store)
+        refuse_behind(store)
     except ArtifactError:
         if not repair:
             raise

@@ -61,9 +61,9 @@ class Shuffled:
                 break
         return pa.concat_tables(found).slice(0, rows)
 
-    def order(self, number: int) -> Rows:
-        """The blocks in the order in which pass `number` takes them, shape (blocks,)."""
-        blocks: Rows = np.random.default_rng([self.seed, number]).permutation(len(self.blocks))
+    def order(self, number: int) -> list[int]:
+        """The blocks in the order in which pass `number` takes them."""
+        blocks: list[int] = self._draws(number, 0).permutation(len(self.blocks)).tolist()
         return blocks
 
     def block(self, block: int, number: int) -> pa.Table:
@@ -73,7 +73,11 @@ class Shuffled:
             DiskError: the file cannot be read.
         """
         table, places = self._read(block)
-        return table.take(places[np.random.default_rng([self.seed, number, block]).permutation(len(places))])
+        return table.take(places[self._draws(number, 1 + block).permutation(len(places))])
+
+    def _draws(self, number: int, what: int) -> np.random.Generator:
+        """Always three words: numpy takes [1, 2] and [1, 2, 0] for the same."""
+        return np.random.default_rng([self.seed, number, what])
 
     def _read(self, block: int) -> tuple[pa.Table, Rows]:
         """The rows of a block, and their places in the order of their hashes."""

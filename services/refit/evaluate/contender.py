@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,7 @@ from refit.core.logs import foreign
 from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
 from refit.evaluate.rows import CleanRows
 from refit.ml.frame import to_frame, to_target
 from refit.ml.own import OwnCode, named, packages
@@ -74,16 +73,17 @@ class Contender:
         """What no clean row shares with it."""
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> Responses:
-        """What the model says of the clean rows (those of `clean_rows`), batch by batch with flat memory.
+    def answer(
+        self, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
+    ) -> Responses:
+        """What the model says of the clean rows, batch by batch with flat memory.
 
         Raises:
             OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
         """
         with self.own_code:
-            return collect(
-                self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained, since))
-            )
+            tables = clean_rows(reader, self.columns, trained, newer_than)
+            return collect(self.estimator, (to_frame(table) for table in tables))
 
     @property
     def own_code(self) -> OwnCode:
@@ -92,23 +92,23 @@ class Contender:
 
 
 def clean_rows(
-    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], since: datetime | None = None
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], newer_than: Instant | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows that `unseen` keeps; the same rows in the same order for any columns.
+    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns.
 
     Args:
-        since: None: of the holdout rows; else of all rows of the window with a later cursor.
+        newer_than: Instead of the holdout's, the window's rows with a later cursor.
     """
     keys = (name for known in trained for name in known.columns)
-    names = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
-    for batch in reader.rows(names, "holdout" if since is None else "window", after=since):
+    wanted = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
+    for batch in reader.rows(wanted, "holdout" if newer_than is None else "window", after=newer_than):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
 
 
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None) -> CleanRows:
-    """Target, key, entity and cursor of the clean rows (those of `clean_rows`)."""
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None) -> CleanRows:
+    """Target, key, entity and cursor of the clean rows."""
     pipeline = reader.pipeline
     key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
     columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
@@ -116,7 +116,7 @@ def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], since: d
     keys: list[Words] = []
     owners: list[Words] = []
     at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained, since):
+    for table in clean_rows(reader, columns, trained, newer_than):
         targets.append(table.column(pipeline.target))
         keys.append(key_hashes(table, key))
         owners += [key_hashes(table, by)] if by is not None else []
@@ -156,15 +156,15 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
 
 
 def answer_of(
-    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], since: datetime | None = None
+    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
 ) -> Responses:
-    """What a version of the registry says of the clean rows (those of `clean_rows`).
+    """What a version of the registry says of the clean rows.
 
     Raises:
         Unusable: it cannot score these rows.
     """
     try:
-        responses = contender.answer(reader, trained, since)
+        responses = contender.answer(reader, trained, newer_than)
     except MODEL_ERRORS as error:
         raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():
@@ -173,11 +173,11 @@ def answer_of(
 
 
 def trained_rows(
-    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None, side: Side = "train"
 ) -> tuple[Trained, Trained | None]:
     """The training rows by their key and, where `by` names entities, by these."""
     names = [reader.pipeline.source.key, *([by] if by is not None else [])]
-    hashes = trained_on(reader, *names)
+    hashes = trained_on(reader, *names, side=side)
     found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
 

@@ -86,8 +86,11 @@ def find_opponents(context: Context, champion: Move | None) -> Opponents:
     """The champion and the anchor, as far as they can be had; an anchor that cannot gives way to the champion."""
     if champion is None:
         return Opponents()
+    # Candidates that will be fitted again on all rows are held against what was evaluated of champion and anchor
+    # (gate.md section 5); the anchor was proven better as what was evaluated.
+    fit_on = "evaluated" if context.pipeline.publish.fit_on == "all" else champion.fit_on
     try:
-        found = of_version(context, champion.version, "champion")
+        found = of_version(context, champion.version, "champion", fit_on)
     except Unusable as error:
         return Opponents().losing(champion.version, "champion", error)
     opponents = Opponents(found, warnings=_untold(context.pipeline, found))

@@ -16,7 +16,7 @@ from refit.evaluate.bench import Bench
 from refit.evaluate.contender import Contender, Unusable, answer_of, find_clean_rows, sentence
 from refit.evaluate.rows import BlockKind, arrange, least_spans
 from refit.evaluate.rule import check_line
-from refit.evaluate.version import of_version
+from refit.evaluate.version import stored_version
 
 
 def look_back(context: Context, reader: SnapshotReader) -> Promise | None:
@@ -25,13 +25,11 @@ def look_back(context: Context, reader: SnapshotReader) -> Promise | None:
     It loads two models. None where no version was promoted over another one.
     """
     kind = context.pipeline.evaluate.block
-    moves = [move for move in registry.read_history(context.store) if move.kind in ("publish", "promote")]
+    moves = [move for move in registry.known_moves(context.store) if move.kind in ("publish", "promote")]
     if (move := promotion(moves, context.run.as_of, kind)) is None or (promise := _made(context, move)) is None:
         return None
     try:
-        promoted, over = (
-            of_version(context, version, "champion", rebuilds=False) for version in (promise.version, promise.over)
-        )
+        promoted, over = (stored_version(context, version) for version in (promise.version, promise.over))
         found = _judged(reader, promise, promoted, over)
     except Unusable as error:
         return promise.model_copy(update={"reason": f"it cannot be told whether that holds: {error}"})

@@ -61,6 +61,26 @@ def of_promise(found: Check) -> str:
     return f"{_PROMISE[found.result]} on {found.rows or 0:,} newer rows: {found.reason}"
 
 
+def refit_scores_lower(score: str, value: float, evaluated: float, rows: int) -> str:
+    """Why the evaluated model goes out although the file asks for one fitted on all rows."""
+    said = "has none" if math.isnan(value) else f"is {value:.4g}"
+    return (
+        f"fitted on all {rows:,} rows, the model's {score} on the held-out ones {said}, below the {evaluated:.4g} of "
+        "the evaluated model, which goes out instead"
+    )
+
+
+def of_twins(version: str, check: Check) -> str:
+    """A champion fitted on all rows beside its evaluated model, e.g. `neg_log_loss of … is 0.012 worse than …`."""
+    gain = check.gain or 0.0
+    beside = "as good as" if gain == 0 else f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'} than"
+    proven = ", not proven" if check.result == "inconclusive" else ", proven" if gain else ""
+    return (
+        f"on {check.rows or 0:,} rows newer than both, {check.score} of {version} fitted on all rows is {beside} that "
+        f"of its evaluated model{proven}"
+    )
+
+
 def bounded(score: str, line: Line, limit: float, value: float) -> str:
     """A floor or a ceiling on the candidate's own score."""
     side = "at least" if line == "min" else "at most"

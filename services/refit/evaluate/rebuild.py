@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from refit.core.config import evaluation
 from refit.core.context import Context
-from refit.core.domain import Look, TrainManifest
+from refit.core.domain import Look, Refit, TrainManifest
 from refit.core.errors import ArtifactError
 from refit.data.reader import SnapshotReader
 from refit.evaluate.bench import Bench
@@ -24,7 +24,8 @@ from refit.evaluate.rule import first_score
 from refit.evaluate.shift import reference
 from refit.ml import features, own
 from refit.ml.combinations import chosen
-from refit.ml.fitting import Fitted, fitted
+from refit.ml.fitting import TRAINING, Among, Fitted, fitted
+from refit.ml.partial_fit import with_passes
 from refit.ml.scores import Responses
 
 LAST_TRY: Final = 3
@@ -36,7 +37,12 @@ class CannotRebuild(ArtifactError):
 
 
 def rebuild(
-    context: Context, reader: SnapshotReader, train: TrainManifest, stored: Contender, gone: Sequence[str]
+    context: Context,
+    reader: SnapshotReader,
+    train: TrainManifest,
+    stored: Contender,
+    gone: Sequence[str],
+    refit: Refit | None = None,
 ) -> Contender:
     """The version with a stand-in for its model.
 
@@ -44,6 +50,7 @@ def rebuild(
         reader: The version's own rows, by its own file.
         stored: The version with its model; None where that cannot be taken for what it was.
         gone: Columns to leave out.
+        refit: Its model is this one, fitted on all rows; `train` is as this has it.
 
     Raises:
         CannotRebuild: its definition or its rows are not what they were, or it is worse without what is gone.
@@ -51,7 +58,7 @@ def rebuild(
     """
     _refuse_another_definition(context, train, stored, gone)
     context.report(f"{stored.name} is rebuilt from its snapshot; its training took {train.seconds:,.0f} s")
-    estimator, columns = _fit(context, reader, train, gone)
+    estimator, columns = _fit(context, reader, train, gone, refit)
     assert stored.record is not None
     record = stored.record.model_copy(update={"state": "rebuilt", "without": tuple(gone)})
     stand_in = replace(stored, estimator=estimator, columns=columns, record=record)
@@ -68,15 +75,17 @@ def rebuild(
 
 
 def _fit(
-    context: Context, reader: SnapshotReader, train: TrainManifest, gone: Sequence[str]
+    context: Context, reader: SnapshotReader, train: TrainManifest, gone: Sequence[str], refit: Refit | None
 ) -> tuple[Any, tuple[str, ...]]:
     """The fitted model and its columns; of the rows that it was fitted on nothing is held any more."""
     pipeline = features.without(reader.pipeline, gone)
-    model = chosen(pipeline.model, train.search)  # what was chosen then is fitted, and nothing is searched for again
+    # What was chosen then is fitted, and nothing is searched for again.
+    model = with_passes(chosen(pipeline.model, train.search), train.batches)
     less = replace(reader, pipeline=pipeline.model_copy(update={"model": model}))
     columns = [column for column in reader.snapshot.columns if column.name not in gone]
     try:
-        made = fitted(less, columns, context.report, folder=context.folder)
+        among, params = (TRAINING, None) if refit is None else (Among("window", train.classes), refit.params)
+        made = fitted(less, columns, context.report, among, params=params, folder=context.folder)
     except MemoryError as error:
         raise CannotRebuild("the memory of evaluate does not suffice to fit it") from error
     _refuse_others(made, train, gone)

@@ -11,6 +11,7 @@ from refit.core.domain import (
     ExtractManifest,
     Opponent,
     Promise,
+    Refit,
     RunRecord,
     SearchTable,
     ShiftCheck,
@@ -60,6 +61,8 @@ class Facts:
     opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
     search: SearchTable | None = None
+    refit: Refit | None = None
+    twins: Check | None = None
 
 
 def render(facts: Facts) -> bytes:

@@ -19,6 +19,7 @@ from refit.core.domain import (
     ExtractManifest,
     Look,
     Move,
+    Refit,
     SearchTable,
     ShiftCheck,
     SliceCheck,
@@ -28,7 +29,7 @@ from refit.core.domain import (
 )
 from refit.core.errors import DataError
 from refit.core.refs import read_ref
-from refit.core.registry import read_champion, read_history
+from refit.core.registry import known_moves, read_champion
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
 from refit.evaluate import looks
@@ -41,6 +42,7 @@ from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Judgement, Settings, first_score, judge
 from refit.evaluate.shift import check_shift, reference
 from refit.evaluate.slices import SliceSettings, judge_slices, with_slices
+from refit.evaluate.twins import Judged, fit_again, hold_against_twin
 from refit.ml import predictions
 from refit.ml.scores import values
 
@@ -79,6 +81,10 @@ def evaluate(context: Context) -> EvaluateManifest:
     verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
     verdict = _with_approval(_naming_stand_in(verdict, opponents.champion), opponents.unusable, shift)
     scores = _scores(settings.scores, rows, heard, judgement)
+    twins, untold = hold_against_twin(context, reader, champion_move, settings, look)
+    judged = Judged(candidate, rows, trained, heard.candidate)
+    refit, of_refit = _fit_again(context, reader, train, judged, verdict, first_score(settings.gate))
+    told = (*known, *opponents.told(), *untold, *of_refit)
     baseline = opponents.champion.name if opponents.champion else DUMMY
     facts = Facts(
         run=context.run,
@@ -92,8 +98,10 @@ def evaluate(context: Context) -> EvaluateManifest:
         rows_clean=len(rows),
         shift=shift,
         promise=promise,
+        refit=refit,
+        twins=twins,
         opponents=opponents.records,
-        warnings=(*extract.warnings, *train.warnings, *known, *opponents.told()),
+        warnings=(*extract.warnings, *train.warnings, *told),
         search=_search_table(context, train),
     )
     return context.manifest(
@@ -113,8 +121,10 @@ def evaluate(context: Context) -> EvaluateManifest:
         opponents=opponents.records,
         anchor=_next_anchor(candidate, champion_move, judgement),
         predictions=_keep_predictions(context, reader, candidate, trained, rows),
+        refit=refit,
+        twins=twins,
         report=context.write("report.html", render(facts)),
-        warnings=(*known, *opponents.told()),
+        warnings=told,
     )
 
 
@@ -122,6 +132,15 @@ def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
     if train.search is None:
         return None
     return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
+
+
+def _fit_again(
+    context: Context, reader: SnapshotReader, train: TrainManifest, judged: Judged, verdict: Verdict, score: str
+) -> tuple[Refit | None, tuple[str, ...]]:
+    """The candidate's refit, where the file asks for one and the candidate may go out."""
+    if context.pipeline.publish.fit_on != "all" or verdict.result != "accepted":
+        return None, ()
+    return fit_again(context, reader, train, judged, score)
 
 
 def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:
@@ -136,7 +155,7 @@ def _look(context: Context, champion: Contender | None, last: VerdictRef | None)
         if last is not None and last.as_of > context.run.as_of:
             return None
         # A run that was killed between its promotion and its record in refs/verdict.json had its look too.
-        promoted = [move.as_of for move in read_history(context.store) if move.kind == "publish"]
+        promoted = [move.as_of for move in known_moves(context.store) if move.kind == "publish"]
         since = max([champion_as_of, *promoted, *([since] if since else [])])
     return looks.share(
         context.run.as_of,

@@ -16,7 +16,16 @@ from typing import Any, Final, Literal
 from refit.core import artifacts, logs, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
-from refit.core.domain import EvaluateManifest, ExtractManifest, Opponent, Snapshot, TrainManifest, Version
+from refit.core.domain import (
+    EvaluateManifest,
+    ExtractManifest,
+    FitOn,
+    Opponent,
+    Refit,
+    Snapshot,
+    TrainManifest,
+    Version,
+)
 from refit.core.errors import ArtifactError
 from refit.core.step import read_run
 from refit.data import split
@@ -41,26 +50,54 @@ class Registered:
     """What tells how a version was made.
 
     Attributes:
+        train: As its model has it, where it has two.
         reader: The rows as they were for it, by its own file.
+        refit: The model that was fitted on all rows, where it is that which is compared.
     """
 
     document: Version
     train: TrainManifest
     evaluate: EvaluateManifest
     reader: SnapshotReader
+    refit: Refit | None = None
 
 
-def of_version(context: Context, version: str, role: Role, *, rebuilds: bool = True) -> Contender:
+def of_version(context: Context, version: str, role: Role, fit_on: FitOn = "evaluated") -> Contender:
     """A version of the registry, verified, with the rows that it was trained on.
 
     Args:
-        rebuilds: Whether a stand-in may be fitted for it, which takes as long as train.
+        fit_on: Which of its models, where it has two.
 
     Raises:
         Unusable: it cannot be compared, as it is or rebuilt.
     """
+    made, contender, gone = _read(context, version, role, fit_on)
+    assert contender.record is not None
+    if not contender.record.reason:
+        return contender
     try:
-        made = _registered(context, version)
+        return rebuild(context, made.reader, made.train, contender, gone, made.refit)
+    except MODEL_ERRORS as error:
+        why = f"{contender.record.reason}; nor can it be rebuilt from its snapshot: {_plain(error)}"
+        raise Unusable(f"{version} cannot be used: {why}") from error
+
+
+def stored_version(context: Context, version: str, fit_on: FitOn = "evaluated") -> Contender:
+    """As `of_version`, and never a stand-in: one of the version's own models.
+
+    Raises:
+        Unusable: it cannot be compared as it is stored.
+    """
+    contender = _read(context, version, "champion", fit_on)[1]
+    if contender.record is not None and contender.record.reason:
+        raise Unusable(f"{version} cannot be used: {contender.record.reason}")
+    return contender
+
+
+def _read(context: Context, version: str, role: Role, fit_on: FitOn) -> tuple[Registered, Contender, tuple[str, ...]]:
+    """How it was made, its side of the comparison with why its own model cannot be that, and columns that are gone."""
+    try:
+        made = _registered(context, version, fit_on)
     except MODEL_ERRORS as error:
         raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
     estimator, record = _as_stored(context, made, role)
@@ -69,25 +106,16 @@ def of_version(context: Context, version: str, role: Role, *, rebuilds: bool = T
         lacking = f"today's rows do not have {', '.join(gone)} as it was"
         record = record.model_copy(update={"reason": "; ".join(filter(None, (record.reason, lacking)))})
     try:
-        contender = _contender(context, made, estimator, record)
+        return made, _contender(context, made, estimator, record), gone
     except MODEL_ERRORS as error:
         words = "; ".join(filter(None, (record.reason, sentence(error))))
         raise Unusable(f"{version} cannot be used: {words}") from error
-    if not record.reason:
-        return contender
-    if not rebuilds:
-        raise Unusable(f"{version} cannot be used: {record.reason}")
-    try:
-        return rebuild(context, made.reader, made.train, contender, gone)
-    except MODEL_ERRORS as error:
-        why = f"{record.reason}; nor can it be rebuilt from its snapshot: {_plain(error)}"
-        raise Unusable(f"{version} cannot be used: {why}") from error
 
 
 def _contender(context: Context, made: Registered, estimator: Any, record: Opponent) -> Contender:
     reader, by = made.reader, split.entities(context.pipeline)
     known = None if by is None or _unlike(_snapshot(context), reader.snapshot, by) else by
-    trained, entities = trained_rows(reader, made.train, known)
+    trained, entities = trained_rows(reader, made.train, known, "train" if made.refit is None else "window")
     return Contender(
         name=made.document.version,
         as_of=reader.as_of,
@@ -102,7 +130,7 @@ def _contender(context: Context, made: Registered, estimator: Any, record: Oppon
     )
 
 
-def _registered(context: Context, version: str) -> Registered:
+def _registered(context: Context, version: str, fit_on: FitOn) -> Registered:
     """Every document with its digest compared; the version answers the question that the file asks now."""
     store = context.store
     document = registry.read_version(store, version)
@@ -118,14 +146,17 @@ def _registered(context: Context, version: str) -> Registered:
         raise ArtifactError(f"{document.extract.key} names no snapshot")
     if _unlike(_snapshot(context), extract.snapshot, pipeline.source.key):
         raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-    return Registered(document, train, evaluate, SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch))
+    reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
+    refit = document.refit if fit_on == "all" else None
+    return Registered(document, document.trained(train, fit_on), evaluate, reader, refit)
 
 
 def _as_stored(context: Context, made: Registered, role: Role) -> tuple[Any, Opponent]:
     """The stored model, None where it cannot be taken for what it was; the record then has the reason."""
     record = Opponent(version=made.document.version, role=role, state="stored")
     try:
-        found = stored_model(made.document, made.train, made.reader.pipeline, context.read)
+        said = made.document.predictions if made.refit is None else made.refit.predictions
+        found = stored_model(made.train, said, made.reader.pipeline, context.read)
     except MODEL_ERRORS as error:
         changed = changes(made.train, made.reader.pipeline)
         reason = "; ".join((_plain(error), *changed))

@@ -63,15 +63,19 @@ class DealtRows:
         """Rows as the estimator takes them."""
         return to_frame(table, self.columns), to_target(table.column(self.target), self.task, self.target)
 
+    def batches(self, batch_rows: int) -> int:
+        """How many there are in each pass."""
+        return sum(batches_in(size, batch_rows) for size in self.shuffled.sizes)
+
     def turns(self, passes: int, batch_rows: int, checkpoint_rows: int) -> Iterator[Turn]:
         """All turns in their order. Pure: a fit that is taken up again has the same ones.
 
         A block is cut into batches of equal size, within one row, so that no small rest is learned from by itself.
         """
         number = seen = checkpoint = 0
-        last = passes * sum(batches_in(size, batch_rows) for size in self.shuffled.sizes)
+        last = passes * self.batches(batch_rows)
         for passing in range(passes):
-            for block in self.shuffled.order(passing).tolist():
+            for block in self.shuffled.order(passing):
                 size = self.shuffled.sizes[block]
                 count = batches_in(size, batch_rows)
                 for part in range(count):

@@ -5,8 +5,8 @@ hyper-parameter optimization, argue for). Numbers are rounded to four digits tha
 shows what was fitted and a person can write it into the file.
 """
 
+import json
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -54,14 +54,13 @@ def draw(search: Search, seed: int) -> list[dict[str, Any]]:
     """
     space = {name: values if isinstance(values, Range) else list(values) for name, values in search.space.items()}
     drawn = {name: _distribution(values) if isinstance(values, Range) else values for name, values in space.items()}
+    found: dict[str, dict[str, Any]] = {"": {}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a space that has fewer combinations than n_iter
-        found: list[dict[str, Any]] = [{}]
         for combination in ParameterSampler(drawn, search.n_iter, random_state=seed):
             ordered = {name: combination[name] for name in space}
-            if not any(_same(ordered, other) for other in found):
-                found.append(ordered)
-    return found
+            found.setdefault(json.dumps(ordered), ordered)  # 1, 1.0 and true are other parameters, and other JSON
+    return list(found.values())
 
 
 def chosen(model: Model, searched: Searched | None) -> Model:
@@ -81,12 +80,3 @@ def _distribution(range_: Range) -> _Distribution:
             return _Whole(stats.randint(low, high + 1), range_)
         case _:
             return _Whole(stats.loguniform(low, high + 1), range_)
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Equal values of equal types: 1 and true are other parameters."""
-    return _typed(list(one.values())) == _typed(list(other.values())) and one.keys() == other.keys()
-
-
-def _typed(values: Sequence[Any]) -> list[tuple[type, Any]]:
-    return [(type(value), value) for value in values]

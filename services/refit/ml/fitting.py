@@ -18,7 +18,8 @@ from refit.core.step import scratch
 from refit.data.reader import Side, SnapshotReader
 from refit.ml import estimator, features, own
 from refit.ml.batches import deal_rows
-from refit.ml.incremental import Keeper, check_takes_batches, fit
+from refit.ml.incremental import Keeper, fit
+from refit.ml.partial_fit import check_takes_batches
 from refit.ml.persist import CannotSave, dump, load
 from refit.ml.rows import (
     TrainingRows,

@@ -7,42 +7,27 @@ At each checkpoint the fit goes on with the model as its file gives it back. So 
 comes to the same bytes as one that nobody killed, whatever a file does not keep.
 """
 
-import inspect
-import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline as Steps
 
-from refit.core.config import Batches, Model, Pipeline
+from refit.core.config import Pipeline
 from refit.core.domain import BatchFit
-from refit.core.errors import ConfigError
 from refit.ml import outliers, own, rows
 from refit.ml.batches import DealtRows, Turn
-from refit.ml.estimator import FEATURES_STEP, FIT_ERRORS, PLAIN_ROWS, check_weights, first_line, learning, plain_rows
+from refit.ml.estimator import FEATURES_STEP, PLAIN_ROWS, learning
 from refit.ml.frame import Array
+from refit.ml.partial_fit import classes_argument, passes_of, weights_of
 from refit.ml.persist import dump, load
 
 FEATURE_ROWS: Final = 100_000
-PASS_ROWS: Final = 1_000_000
-"""Stochastic gradient descent converges after about so many rows (scikit-learn's user guide, 1.5.6)."""
-MOST_PASSES: Final = 100
 TOLD_ROWS: Final = 500_000
 _FREQUENCY: Final = f"{FEATURES_STEP}__categorical__min_frequency"
-
-
-class NoBatches(ConfigError):
-    """The estimator cannot be fitted batch by batch as the key of `model` asks."""
-
-    def __init__(self, key: str, reason: str, next: str) -> None:
-        super().__init__(f"model.{key}: {reason}", next=next)
-        self.key = key
 
 
 @dataclass(frozen=True)
@@ -97,79 +82,33 @@ class BatchFitted:
     fit: BatchFit
 
 
-def check_takes_batches(estimator: Any, model: Model, task: str) -> None:
-    """The unfitted estimator can be fitted by partial_fit with its params.
-
-    Raises:
-        NoBatches: it has no partial_fit, refuses it with these params, or has no way to weigh rows in it.
-    """
-    name = type(estimator).__name__
-    if not hasattr(estimator, "partial_fit"):
-        raise NoBatches(
-            "incremental",
-            f"{name} has no partial_fit with these params",
-            "choose an estimator that has it, like sklearn.linear_model.SGDClassifier, or leave incremental out; "
-            "model.sample fits on a part of the rows",
-        )
-    parameters, weights = estimator.get_params(deep=False), model.class_weight
-    if weights is not None and "class_weight" not in parameters and not _takes(estimator, "sample_weight"):
-        raise NoBatches(
-            "class_weight", f"{name} has no way to weigh rows in partial_fit", "leave it out, or leave incremental out"
-        )
-    tried = clone(estimator)
-    if weights is not None and "class_weight" in parameters:
-        tried.set_params(class_weight=None)
-    classes = {"regression": 0, "binary": 2}.get(task, 3)
-    X, y = plain_rows(classes)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tried.partial_fit(X, y, **_classes(tried, np.arange(classes)))
-    except FIT_ERRORS as error:
-        if _can_fit(clone(tried), X, y):  # else it wants other rows than these
-            raise NoBatches(
-                "incremental",
-                f"{name} refuses partial_fit with these params: {first_line(error)}",
-                "choose other params, or leave incremental out",
-            ) from error
-
-
-def passes_of(settings: Batches, estimator: Any, there: int) -> int:
-    """How often each row is learned from."""
-    if settings.passes is not None:
-        return settings.passes
-    if "max_iter" not in estimator.get_params(deep=False):
-        return 1
-    return min(max(math.ceil(PASS_ROWS / there), 1), MOST_PASSES)
-
-
 def fit(steps: Steps, dealt: DealtRows, pipeline: Pipeline, keeper: Keeper, tell: Callable[[str], None]) -> BatchFitted:
     """The steps are fitted on all rows.
 
     Raises:
-        NoBatches: the estimator cannot be fitted so.
         BadParameter, UnfitRows, OwnCodeFails, CannotSave: as a fit on all rows at once.
     """
     settings = pipeline.model.batches
     assert settings is not None
-    check_takes_batches(steps[-1], pipeline.model, pipeline.task)
     packages, there = own.packages(pipeline), dealt.shuffled.rows
     passes = passes_of(settings, steps[-1], there)
-    turns = list(dealt.turns(passes, settings.batch_rows, settings.checkpoint_rows))
-    tell(f"{type(steps[-1]).__name__} on {there:,} rows in {len(turns) // passes:,} batches, {_times(passes)}")
-    course = _Course(dealt, pipeline, packages, passes, tell)
-    sample, kept = course.begin(steps, keeper.newest)
-    for turn in turns[course.batches :]:
-        course.learn(turn)
-        if turn.checkpoint and course.has_begun:
-            course.restore(keeper.keep(course.state(turn.checkpoint)))
+    batches = dealt.batches(settings.batch_rows)
+    tell(f"{type(steps[-1]).__name__} on {there:,} rows in {batches:,} batches, {_times(passes)}")
+    course, checkpoints = _Course(dealt, pipeline, packages, passes, tell), 0
+    sample, learned_on = course.begin(steps, keeper.newest)
+    for turn in dealt.turns(passes, settings.batch_rows, settings.checkpoint_rows):
+        checkpoints = max(checkpoints, turn.checkpoint)
+        if turn.number > course.batches:
+            course.learn(turn)
+            if turn.checkpoint and course.has_begun:
+                course.restore(keeper.keep(course.state(turn.checkpoint)))
     with learning(course.steps[-1], len(dealt.classes), packages, course.said):
         course.steps.predict(sample)
     found = BatchFit(
         passes=passes,
-        batches=len(turns),
-        learned_on=kept,
-        checkpoints=max((turn.checkpoint for turn in turns), default=0),
+        batches=passes * batches,
+        learned_on=learned_on,
+        checkpoints=checkpoints,
         resumed_from=keeper.newest.number if keeper.newest else None,
     )
     out = course.dropped // passes
@@ -206,7 +145,7 @@ class _Course:
         if columns := rows.columns_to_drop_by(self.pipeline):
             self.bounds = outliers.bounds(X[columns].to_numpy())
         X, y = self._within_bounds(X, y)
-        self.weights = _weights(steps[-1], self.pipeline.model, self.dealt.classes)
+        self.weights = weights_of(steps[-1], self.pipeline.model, self.dealt.classes)
         if newest is not None:
             self.restore(newest)
             self.tell(f"goes on from checkpoint {newest.number}, after {newest.rows:,} rows")
@@ -223,7 +162,7 @@ class _Course:
     def learn(self, turn: Turn) -> None:
         """The estimator has learned from the rows of one turn."""
         X, y = self._within_bounds(*self._rows(turn))
-        arguments = {} if self.has_begun else _classes(self.steps[-1], self._labels())
+        arguments = {} if self.has_begun else classes_argument(self.steps[-1], self._labels())
         if self.weights is not None:
             arguments["sample_weight"] = self.weights[np.searchsorted(self._labels(), y)]
         if len(y):
@@ -260,46 +199,6 @@ class _Course:
     def _labels(self) -> Array:
         labels = list(self.dealt.classes)
         return np.array(labels, dtype=object if labels and isinstance(labels[0], str) else None)
-
-
-def _weights(estimator: Any, model: Model, classes: dict[Any, int]) -> Array | None:
-    """The weight of each class, in their order, for an estimator without a class_weight of its own; else it has them.
-
-    Balanced weights are computed here, as in scikit-learn's compute_class_weight: partial_fit does not see all rows.
-    """
-    if model.class_weight is None:
-        return None
-    if model.class_weight == "balanced":
-        total = sum(classes.values())
-        of_class = {label: total / (len(classes) * rows) for label, rows in classes.items()}
-    else:
-        check_weights(model.class_weight, list(classes))
-        of_class = {label: model.class_weight.get(label, 1.0) for label in classes}
-    if "class_weight" in estimator.get_params(deep=False):
-        # skops reads a key of False back as True; 0 and 1 are equal to both.
-        keyed = {int(label) if isinstance(label, bool) else label: weight for label, weight in of_class.items()}
-        estimator.set_params(class_weight=keyed)
-        return None
-    return np.array(list(of_class.values()))
-
-
-def _classes(estimator: Any, labels: Array) -> dict[str, Any]:
-    """What the first call of partial_fit is told of the classes to come."""
-    return {"classes": labels} if len(labels) and _takes(estimator, "classes") else {}
-
-
-def _takes(estimator: Any, argument: str) -> bool:
-    return argument in inspect.signature(estimator.partial_fit).parameters
-
-
-def _can_fit(estimator: Any, X: Array, y: Array) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            estimator.fit(X, y)
-    except FIT_ERRORS:
-        return False
-    return True
 
 
 def _times(passes: int) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.disk import disk
@@ -62,7 +64,7 @@ class OwnCode:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
-        if not isinstance(error, Exception) or isinstance(error, RefitError | MemoryError):
+        if not isinstance(error, Exception) or isinstance(error, RefitError | MemoryError | TerminatedWorkerError):
             return
         if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
             return

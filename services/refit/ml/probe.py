@@ -26,7 +26,7 @@ from refit.core.errors import ConfigError
 from refit.core.yaml_file import Path
 from refit.ml import own, scores
 from refit.ml.estimator import BadParameter, UnknownEstimator, make, resolve
-from refit.ml.incremental import NoBatches, check_takes_batches
+from refit.ml.partial_fit import NoBatches, check_takes_batches
 from refit.ml.persist import CannotSave
 
 ROWS: Final = 40

@@ -10,7 +10,7 @@ from typing import Any
 
 from refit.core import environment
 from refit.core.config import Pipeline
-from refit.core.domain import Artifact, TrainManifest, Version
+from refit.core.domain import Artifact, TrainManifest
 from refit.core.errors import ArtifactError
 from refit.ml import own
 from refit.ml.persist import read_back
@@ -42,11 +42,12 @@ def changes(train: TrainManifest, pipeline: Pipeline) -> tuple[str, ...]:
 
 
 def stored_model(
-    document: Version, train: TrainManifest, pipeline: Pipeline, read: Callable[[Artifact], bytes]
+    train: TrainManifest, predictions: Artifact | None, pipeline: Pipeline, read: Callable[[Artifact], bytes]
 ) -> StoredModel:
-    """The version's model.
+    """The model that a train manifest names.
 
     Args:
+        predictions: What it said of some rows when it was judged.
         pipeline: The version's own file.
         read: Gives an artifact's verified bytes; may raise ArtifactError.
 
@@ -55,14 +56,14 @@ def stored_model(
         SaysOtherwise: of some stored rows it says something else, or it fails.
         OwnCodeFails: code of the user's own raises anything on stored rows.
     """
-    body = read(document.model)
+    body = read(train.model)
     found = read_back(body, own.named(pipeline, train.trusted))
     changed = (*changes(train, pipeline), *found.warnings)
     try:
-        if document.predictions is None:
+        if predictions is None:
             raise CannotBeAsked("no predictions were stored with it")
         with own.OwnCode(own.packages(pipeline)):
-            rows = ask_again(read(document.predictions), found.estimator, train.columns)
+            rows = ask_again(read(predictions), found.estimator, train.columns)
     except SaysOtherwise:
         raise
     except ArtifactError as error:

@@ -27,6 +27,7 @@ from refit.ml.folds import Folds, Rows
 from refit.ml.frame import Array
 
 BATCH_ROWS: Final = 65_536
+PROBE_ROWS: Final = 1000
 _DISK_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -120,19 +121,20 @@ def means_something(ground: Ground, fold: int, rows: int) -> bool:
     train, test = ground.folds.rows(fold, ground.y, rows)
     if not len(train) or not len(test):
         return False
-    y = ground.y
+    y, tested = ground.y, ground.y[test[:PROBE_ROWS]]
     if ground.pipeline.task == "regression":
-        said = scores.Responses(None, np.full(len(test), y[train].mean()))
+        said = scores.Responses(None, np.full(len(tested), y[train].mean()))
     else:
-        classes = np.unique(y[train])
+        classes, there = np.unique(y[train]), np.unique(y[test])
         named = ground.pipeline.model.class_weight
         if len(classes) < 2 or (isinstance(named, dict) and not set(named) <= set(classes.tolist())):
             return False
-        even = np.full((len(test), len(classes)), 1 / len(classes))
-        said = scores.Responses(classes, np.full(len(test), classes[0]), even)
+        tested = np.concatenate([there, tested])  # what a score means hangs on the classes that are there
+        even = np.full((len(tested), len(classes)), 1 / len(classes))
+        said = scores.Responses(classes, np.full(len(tested), classes[0]), even)
     with _Failure():
-        return bool(np.isfinite(scores.value(ground.scoring, said, y[test])))
-    return True  # a scorer that takes more than this model says: the trials will tell
+        return bool(np.isfinite(scores.value(ground.scoring, said, tested)))
+    return True  # a scorer that asks for more than this model says: the trials will tell
 
 
 def _scored(ground: Ground, params: dict[str, Any], train: Rows, test: Rows) -> Answer:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from sklearn.pipeline import Pipeline as Steps
 
 from refit.core import artifacts, registry
 from refit.core.config import Pipeline, parse_pipeline
-from refit.core.domain import Column, ExtractManifest, TrainManifest, Version
+from refit.core.domain import Column, ExtractManifest, FitOn, Move, TrainManifest, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.step import read_run
 from refit.core.store import ObjectStore, default_url, open_store
@@ -45,6 +46,7 @@ class Model:
         body: The model file; its digest is that of the manifest.
         estimator: The fitted scikit-learn Pipeline; takes rows as frame.to_frame gives them.
         notes: What differs from where it was fitted, and whether that is known to matter, in words.
+        fit_on: Which of the version's models it is.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Model:
     body: bytes
     estimator: Any
     notes: tuple[str, ...] = ()
+    fit_on: FitOn = "evaluated"
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -101,16 +104,18 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
             what it said when it was judged.
         OwnCodeFails: code of the user's own fails on rows that it could take then.
     """
-    chosen = registry.read_version(store, version or _champion(store, name))
+    chosen, fit_on = _chosen(store, name, version)
     train = TrainManifest.from_json(artifacts.read(store, chosen.train), chosen.train.key)
+    train = chosen.trained(train, fit_on)
     extract = ExtractManifest.from_json(artifacts.read(store, chosen.extract), chosen.extract.key)
     run = read_run(store, chosen.version)
     pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
     columns = extract.snapshot.columns if extract.snapshot else ()
     if missing := set(train.columns) - {column.name for column in columns}:
         raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")
-    found = stored_model(chosen, train, pipeline, partial(artifacts.read, store))
-    return Model(name, chosen, pipeline, train, columns, found.body, found.estimator, _notes(chosen.version, found))
+    found = stored_model(train, chosen.said(fit_on), pipeline, partial(artifacts.read, store))
+    notes = _notes(chosen.version, found)
+    return Model(name, chosen, pipeline, train, columns, found.body, found.estimator, notes, fit_on)
 
 
 def _notes(version: str, found: StoredModel) -> tuple[str, ...]:
@@ -122,8 +127,19 @@ def _notes(version: str, found: StoredModel) -> tuple[str, ...]:
     return (f"version {version}: {changed}; asked again about {found.asked_rows:,} rows, it says what it said",)
 
 
-def _champion(store: ObjectStore, name: str) -> str:
-    found = registry.read_champion(store)
-    if found is None:
+def _chosen(store: ObjectStore, name: str, version: str | None) -> tuple[Version, FitOn]:
+    """The version, and which of its models: of the champion the one in production, else what a promotion would take."""
+    found = registry.read_champion(store) if version is None else _readable_champion(store)
+    if found is not None and version in (None, found[0].version):
+        return registry.read_version(store, found[0].version), found[0].fit_on
+    if version is None:
         raise NothingPromoted(name, store.url, known=any(store.list_folders("runs/")))
-    return found[0].version
+    chosen = registry.read_version(store, version)
+    return chosen, chosen.fit_on
+
+
+def _readable_champion(store: ObjectStore) -> tuple[Move, str] | None:
+    """As it stands; one that is lost or malformed hinders no one who names a version."""
+    with suppress(ArtifactError):
+        return registry.read_champion(store)
+    return None

@@ -11,7 +11,7 @@ from refit.core.config_types import duration_text
 from refit.core.context import Context, max_rss_bytes
 from refit.core.cores import cores
 from refit.core.domain import Column, Combination, Searched, SearchTable, Trial
-from refit.ml import combinations, estimator, folds, own
+from refit.ml import combinations, estimator, folds, own, scores
 from refit.ml.rows import TrainingRows, check_classes, columns_to_drop_by
 from refit.ml.search import OWN, Found, Means, NoFolds, Time, rounds, run, usable_folds
 from refit.ml.trial import Ground
@@ -41,6 +41,7 @@ def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> S
 
     Raises:
         NoFolds: the rows cannot be cut into folds.
+        UnknownScore: no scorer has the name.
         BadParameter, UnfitRows: no combination could be fitted and scored.
         TerminatedWorkerError: a worker was killed; retried, with half as many of them.
     """
@@ -95,6 +96,8 @@ def search_warnings(pipeline: Pipeline, searched: Searched | None) -> tuple[str,
 
 def _ground(pipeline: Pipeline, wanted: Search, columns: Sequence[Column], rows: TrainingRows) -> Ground:
     model = estimator.make(pipeline.model, pipeline.task)
+    scoring = wanted.scoring or default_score(pipeline, probabilities=hasattr(model, "predict_proba"))
+    scores.find(scoring)
     assert rows.cursors is not None
     cut = (
         folds.by_time(rows.cursors, rows.entities, wanted.cv, pipeline.model.seed)
@@ -107,7 +110,7 @@ def _ground(pipeline: Pipeline, wanted: Search, columns: Sequence[Column], rows:
         X=rows.X,
         y=rows.y,
         folds=cut,
-        scoring=wanted.scoring or default_score(pipeline, probabilities=hasattr(model, "predict_proba")),
+        scoring=scoring,
         combinations=combinations.draw(wanted, pipeline.model.seed),
         drop=tuple(columns_to_drop_by(pipeline)),
         packages=own.packages(pipeline),

@@ -14,6 +14,7 @@ from refit.core.store import ObjectStore, open_store
 from refit.data.reader import SnapshotReader
 from refit.ml import combinations
 from refit.ml.rows import read
+from refit.ml.scores import UnknownScore
 from refit.ml.search import Means, NoFolds, run
 from refit.train.search import search_warnings
 from refit.train.step import train
@@ -77,6 +78,12 @@ def test_a_time_split_whose_entities_all_come_again_has_no_folds(store: ObjectSt
     with pytest.raises(NoFolds, match="training rows make no folds: in no stretch of time") as caught:
         train(context)
     assert caught.value.next == "write split: {kind: hash, by: [city]}"
+
+
+def test_an_unknown_scorer_is_told_before_anything_is_fitted(store: ObjectStore, tmp_path: Path) -> None:
+    model = TREES | {"search": SEARCH | {"scoring": "roc_acu"}}
+    with pytest.raises(UnknownScore, match="did you mean roc_auc"):
+        train(extracted(store, tmp_path, loans(), file(model=model)).context())
 
 
 def test_what_a_search_could_not_do_is_warned_of() -> None:

@@ -27,3 +27,18 @@ def test_auto_features_name_all_that_they_leave_out() -> None:
     hidden = SECTIONS | {"split": {"by": ["a"]}, "columns": {"b": {"sensitive": True}}}
     words = "by type, all columns but key, cursor, target, split.by and sensitive ones"
     assert dict(outline(parse(hidden)))["features"] == words
+
+
+@pytest.mark.parametrize(
+    ("incremental", "words"),
+    [
+        (False, ""),
+        (True, ", batch by batch on all training rows"),
+        ({"passes": 1}, ", batch by batch on all training rows, once each"),
+        ({"passes": 3}, ", batch by batch on all training rows, 3 times each"),
+    ],
+    ids=["at once", "in batches", "one pass", "three passes"],
+)
+def test_how_a_model_is_fitted(incremental: Any, words: str) -> None:
+    model = {"estimator": "a.B", "params": {"c": 1}, "incremental": incremental}
+    assert dict(outline(parse(SECTIONS | {"model": model})))["model"] == f"a.B(c=1){words}"

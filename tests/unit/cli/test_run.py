@@ -39,6 +39,7 @@ OUTCOME_KEYS = {
     "version",
     "champion",
     "previous_champion",
+    "fell_back",
     "rows",
     "verdict",
     "scores",
@@ -124,6 +125,7 @@ def test_the_document_of_a_run_is_the_one_of_cli_md(act: Act, root: ObjectStore,
         "train",
         "holdout",
         "clean",
+        "refit",
     }
     assert set(document["steps"]) == {"extract", "train", "evaluate", "publish"}
     assert {"seconds", "attempts", "max_rss_bytes"} <= set(document["steps"]["train"])

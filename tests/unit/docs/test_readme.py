@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import get_args
 
 import pytest
@@ -14,6 +15,7 @@ from refit.core import errors
 from refit.core.config import parse_pipeline
 from refit.core.domain import OutcomeName
 from refit.core.runs import MANIFESTS
+from refit.ml.probe import findings
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
@@ -87,3 +89,14 @@ def test_links_in_the_readme_lead_to_files() -> None:
 
 def test_every_step_has_a_manifest_type() -> None:
     assert list(MANIFESTS) == ["extract", "train", "evaluate", "publish"]
+
+
+def test_the_search_that_the_readme_shows_can_be_used() -> None:
+    section = README.split("## Search for parameters\n")[1].split("\n- ")[0]
+    model = dedent("\n".join(line for line in section.splitlines() if line.startswith("    ")))
+    least = re.findall(r"```yaml\n(.*?) *```", README, re.DOTALL)[0]
+    body = re.sub(r"model:.*\n", "", dedent(least)) + model
+    pipeline = parse_pipeline(body, "README.md")
+    assert pipeline.model.search is not None
+    assert pipeline.model.search.n_iter == 20
+    assert list(findings(pipeline)) == []

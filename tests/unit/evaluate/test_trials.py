@@ -31,7 +31,8 @@ def test_what_was_taken_stands_first_then_those_that_came_furthest() -> None:
             rows=(300, 900),
         )
     )
-    assert [one.params for one in facts.shown] == ["C = 3", "C = 2", "the file's own params", "C = 1"]
+    assert facts.columns == ("C",)
+    assert [one.cells for one in facts.shown] == [("3",), ("2",), ("the file's own",), ("1",)]
     assert [one.rows for one in facts.shown] == [900, 900, 900, 300]
     assert [one.is_chosen for one in facts.shown] == [True, False, False, False]
 
@@ -48,12 +49,20 @@ def test_one_that_tells_nothing_apart_is_drawn_too() -> None:
 
 
 def test_failures_and_what_was_not_tried_are_counted() -> None:
-    many = [tried(number, -0.1 * number, C=number) for number in range(1, 30)]
-    facts = search_facts(table(tried(0, -9.0), *many, tried(30, failure="no such solver", s="x"), tried(31, C=31)))
+    many = [tried(number, -0.1 * number, C=number, s="y") for number in range(1, 30)]
+    bad, left = tried(30, failure="no such solver", C=1, s="x"), tried(31, C=31, s="y")
+    facts = search_facts(table(tried(0, -9.0), *many, bad, left))
     assert len(facts.shown) == SHOWN
-    assert facts.shown[0].params == "the file's own params"
+    assert facts.columns == ("C", "s")
+    assert facts.shown[0].cells == ("the file's own", "–")
     assert facts.left_out == 30 - SHOWN
-    assert (facts.failures, facts.failed, facts.untried) == ((("s = x", "no such solver"),), 1, 1)
+    assert (facts.failures, facts.failed, facts.untried) == ((("C = 1, s = x", "no such solver"),), 1, 1)
+
+
+def test_many_parameters_stand_in_one_column() -> None:
+    facts = search_facts(table(tried(0, -0.4), tried(1, -0.5, a=1, b=2, c=3, d=4, e=None)))
+    assert facts.columns == ("parameters",)
+    assert [one.cells for one in facts.shown] == [("the file's own",), ("a = 1, b = 2, c = 3, d = 4, e = None",)]
 
 
 def test_the_page_escapes_what_a_parameter_says() -> None:

@@ -9,20 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier, SGDRegressor
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline as Steps
 
-from refit.core.config import Batches, Pipeline
+from refit.core.config import Pipeline
 from refit.core.domain import Column
 from refit.data.shuffle import deal
 from refit.ml import incremental
 from refit.ml.batches import DealtRows
 from refit.ml.estimator import BadParameter, UnfitRows
 from refit.ml.features import plan, transformer
-from refit.ml.incremental import BatchFitted, Keeper, NoBatches, State, check_takes_batches, fit, passes_of
+from refit.ml.incremental import BatchFitted, Keeper, State, fit
 from refit.ml.persist import dump
 from tests.fixtures.trained import START
 from tests.unit.ml.files import pipeline
@@ -91,8 +90,7 @@ class Seen(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "Seen":
-        if X.shape[1] != 4 or y.dtype.kind == "b":  # not the rows that are tried before
-            self.given.append((X, y, {"classes": classes, "sample_weight": sample_weight}))
+        self.given.append((X, y, {"classes": classes, "sample_weight": sample_weight}))
         self.classes_ = np.array([False, True])
         return self
 
@@ -105,85 +103,6 @@ def seen() -> Iterator[list[tuple[Any, Any, dict[str, Any]]]]:
     Seen.given.clear()
     yield Seen.given
     Seen.given.clear()
-
-
-# --- which estimators ---------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("estimator", "weights", "key", "words"),
-    [
-        (LogisticRegression(), None, "incremental", "LogisticRegression has no partial_fit"),
-        (MLPClassifier(solver="lbfgs"), None, "incremental", "MLPClassifier has no partial_fit with these params"),
-        (SGDClassifier(early_stopping=True), None, "incremental", "early_stopping should be False"),
-        (SGDClassifier(class_weight="balanced"), None, "incremental", "class_weight 'balanced' is not supported"),
-        (OneVsRestClassifier(SGDClassifier()), "balanced", "class_weight", "no way to weigh rows in partial_fit"),
-    ],
-    ids=["no partial_fit", "none with this solver", "early stopping", "balanced by its own params", "weights"],
-)
-def test_an_estimator_that_cannot_learn_in_batches_is_refused_by_its_key(
-    estimator: Any, weights: Any, key: str, words: str
-) -> None:
-    with pytest.raises(NoBatches, match=words) as caught:
-        check_takes_batches(estimator, file(class_weight=weights or "none").model, "binary")
-    assert (caught.value.key, caught.value.exit_code) == (key, 64)
-    assert caught.value.next
-
-
-@pytest.mark.parametrize("weights", ["none", "balanced"])
-@pytest.mark.parametrize(
-    ("estimator", "task"),
-    [
-        (SGDClassifier(), "binary"),
-        (SGDClassifier(class_weight="balanced"), "weighted by the file"),
-        (Perceptron(), "multiclass"),
-        (MLPClassifier(), "multiclass"),
-        (MultinomialNB(), "binary"),
-        (SGDRegressor(), "regression"),
-    ],
-    ids=["SGD", "SGD as made with weights", "Perceptron", "MLP", "naive Bayes", "SGD regressor"],
-)
-def test_what_has_partial_fit_is_taken(estimator: Any, task: str, weights: str) -> None:
-    if task == "weighted by the file" and weights == "none":
-        return
-    if task == "regression" and weights != "none":
-        return
-    task = "binary" if task == "weighted by the file" else task
-    check_takes_batches(estimator, file(task, class_weight=weights).model, task)
-
-
-class Choosy(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Takes rows of seven features alone."""
-
-    def fit(self, X: Any, y: Any) -> "Choosy":
-        if X.shape[1] != 7:
-            raise ValueError("seven features")
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "Choosy":
-        return self.fit(X, y)
-
-
-def test_an_estimator_that_takes_no_plain_rows_at_all_is_not_judged_by_them() -> None:
-    check_takes_batches(Choosy(), file().model, "binary")
-
-
-@pytest.mark.parametrize(
-    ("estimator", "settings", "there", "passes"),
-    [
-        (SGDClassifier(), {}, 5_000_000, 1),
-        (SGDClassifier(), {}, 1_000_000, 1),
-        (SGDClassifier(), {}, 300_000, 4),
-        (SGDClassifier(), {}, 100, 100),
-        (GaussianNB(), {}, 100, 1),
-        (GaussianNB(), {"passes": 2}, 100, 2),
-        (SGDClassifier(), {"passes": 7}, 5_000_000, 7),
-    ],
-)
-def test_an_estimator_is_shown_a_million_rows_unless_it_counts_or_the_file_says_otherwise(
-    estimator: Any, settings: dict[str, int], there: int, passes: int
-) -> None:
-    assert passes_of(Batches(**settings), estimator, there) == passes
 
 
 # --- what the estimator gets --------------------------------------------------

@@ -63,6 +63,29 @@ def test_class_weights_may_go_through_sample_weights() -> None:
     assert found({"estimator": "sklearn.naive_bayes.GaussianNB", "class_weight": "balanced"}) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "words"),
+    [
+        ({"estimator": "sklearn.svm.LinearSVC"}, "incremental", "LinearSVC has no partial_fit"),
+        (
+            {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"early_stopping": True}},
+            "incremental",
+            "SGDClassifier refuses partial_fit with these params: early_stopping should be False with partial_fit",
+        ),
+    ],
+    ids=["no partial_fit", "params that it refuses"],
+)
+def test_a_fit_in_batches_needs_an_estimator_that_takes_them(model: dict[str, Any], key: str, words: str) -> None:
+    ((path, message),) = found(model | {"incremental": True})
+    assert path == ("model", key)
+    assert message.startswith(words)
+
+
+def test_an_estimator_that_takes_batches_has_no_fault() -> None:
+    model = {"estimator": "sklearn.linear_model.SGDClassifier", "class_weight": "balanced", "incremental": True}
+    assert found(model) == []
+
+
 def test_an_unknown_score_is_named_where_it_stands() -> None:
     evaluate = {"gate": [{"score": "rocauc", "min": 0.5}], "scores": ["accuracy", "acuracy"]}
     faults = dict(found({"estimator": "sklearn.linear_model.LogisticRegression"}, evaluate=evaluate))
@@ -142,3 +165,55 @@ def test_the_process_answers_with_one_document_whatever_packages_print(tmp_path:
     )
     assert json.loads(ended.stdout) == {"format": 1, "faults": []}
     assert b"hello" in ended.stderr
+
+
+# --- search -------------------------------------------------------------------
+
+SPACE = {"C": {"loguniform": [0.01, 10]}, "solver": ["lbfgs", "saga"], "max_iter": {"log_integer": [10, 1000]}}
+
+
+def test_a_space_that_the_estimator_takes_passes() -> None:
+    search = {"space": SPACE}
+    assert found({"estimator": "sklearn.linear_model.LogisticRegression", "search": search}) == []
+
+
+def test_each_value_that_does_not_suit_is_named_where_it_stands() -> None:
+    space = {
+        **SPACE,
+        "max_itr": [1, 2],
+        "tol": {"uniform": [-1, 1]},
+        "penalty": ["l2", "l7", "l8"],
+        "fit_intercept": [5],
+    }
+    faults = dict(found({"estimator": "sklearn.linear_model.LogisticRegression", "search": {"space": space}}))
+    at = ("model", "search", "space")
+    assert set(faults) == {
+        (*at, "max_itr"),
+        (*at, "tol", "uniform", 0),
+        (*at, "penalty", 1),
+        (*at, "penalty", 2),
+        (*at, "fit_intercept", 0),
+    }
+    assert "did you mean max_iter?" in faults[(*at, "max_itr")]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "scoring", "words"),
+    [
+        ("sklearn.linear_model.LogisticRegression", "rocauc", "did you mean roc_auc?"),
+        ("sklearn.linear_model.LogisticRegression", "r2", "r2 is no score for task: binary"),
+        ("sklearn.svm.LinearSVC", "neg_log_loss", "needs what LinearSVC does not give: predict_proba"),
+    ],
+    ids=["unknown", "task", "probabilities"],
+)
+def test_a_scorer_of_a_search_fits_task_and_estimator(estimator: str, scoring: str, words: str) -> None:
+    search = {"scoring": scoring, "space": {"C": [0.1, 1.0]}}
+    gate = {"gate": [{"score": "accuracy", "min_gain": 0.0}], "scores": ["accuracy"]}
+    ((path, message),) = found({"estimator": estimator, "search": search}, evaluate=gate)
+    assert path == ("model", "search", "scoring")
+    assert words in message
+
+
+@pytest.mark.parametrize("estimator", ["sklearn.linear_model.LogisticRegression", "sklearn.svm.LinearSVC"])
+def test_a_search_without_a_scorer_has_one_that_fits(estimator: str) -> None:
+    assert found({"estimator": estimator, "search": {"space": {"C": [0.1, 1.0]}}}) == []

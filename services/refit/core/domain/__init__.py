@@ -1,6 +1,6 @@
 """The nouns of refit as frozen values, and the way they are stored as JSON; a module per family."""
 
-from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
+from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.checkpoint import Checkpoint
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
@@ -10,6 +10,7 @@ from refit.core.domain.manifests import (
     ExtractManifest,
     Manifest,
     PublishManifest,
+    Refit,
     TrainManifest,
 )
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
@@ -35,6 +36,7 @@ __all__ = [
     "ExclusionsRef",
     "ExtractManifest",
     "Failure",
+    "FitOn",
     "Hold",
     "Holder",
     "Instant",
@@ -54,6 +56,7 @@ __all__ = [
     "QuarantineRef",
     "Record",
     "Reference",
+    "Refit",
     "Result",
     "Rows",
     "RunRecord",
