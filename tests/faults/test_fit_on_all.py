@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from refit.core import artifacts, registry
+from refit.core import artifacts, keys, registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Outcome, StepName, Version
 from refit.ml.frame import to_frame
@@ -139,6 +139,8 @@ def test_a_step_killed_around_the_refit_is_repeated_and_nothing_is_half_publishe
     assert outcome.steps[step].attempts == 2
     assert empty.champion.fit_on == "all"
     assert len(registry.read_history(empty.store)) == 1
+    week = empty.good("rejected", days=49, file=EVALUATED)
+    assert week.rows.clean == 7 * DAY, "all that the published model has not seen"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,34 @@ def test_a_rerun_with_a_file_that_asks_for_the_evaluated_model_judges_and_publis
     again = case.again(done.outcome.run_id if done.outcome else None, file=EVALUATED).outcome
     assert again is not None
     assert (again.outcome, again.rows.refit, case.champion.fit_on) == ("promoted", None, "evaluated")
+
+
+def test_a_refit_that_is_lost_is_rebuilt_on_all_rows_where_it_is_compared(empty: Case) -> None:
+    refit = version_of(empty, empty.good(days=42, file=ALL)).refit
+    assert refit is not None
+    empty.store.delete(refit.model.key)
+    empty.harmed.add(refit.model.key)
+    outcome = empty.run(days=56, file=EVALUATED).outcome
+    assert outcome is not None
+    (opponent,) = evaluated(empty, outcome).opponents
+    assert (opponent.state, outcome.rows.clean) == ("rebuilt", 14 * DAY), "all since it was trained, up to day 42"
+    log = empty.store.get(keys.attempt_log(str(outcome.run_id), "evaluate", 1)).decode()
+    assert "LogisticRegression on 1,680 rows" in log
+
+
+def test_a_refit_that_is_lost_hinders_no_comparison_of_what_was_evaluated(empty: Case) -> None:
+    refit = version_of(empty, empty.good(days=42, file=ALL)).refit
+    assert refit is not None
+    empty.store.delete(refit.model.key)
+    empty.harmed.add(refit.model.key)
+    outcome = empty.good("rejected", days=49, file=ALL)
+    found = evaluated(empty, outcome)
+    assert (found.opponents[0].state, found.twins, outcome.rows.clean) == ("stored", None, 14 * DAY)
+    assert any("is not held against its evaluated one" in text for text in found.warnings)
+    version = empty.champion.version
+    called = call("promote", "loans", version, "--evaluated", "--reason", "the file is lost", "--store", empty.url)
+    assert called.code == 0, called.err
+    assert open_model(empty.store, "loans").fit_on == "evaluated"
 
 
 def test_rows_trained_on_are_those_of_the_window_in_time(empty: Case) -> None:
