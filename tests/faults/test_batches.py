@@ -14,6 +14,7 @@ from refit.core.domain import BatchFit, Outcome, TrainManifest
 from refit.core.effects import Moment
 from tests.faults.case import THIRD, Case, edited
 from tests.faults.gates import Gate, has_ended
+from tests.faults.test_disk import limit_after
 from tests.faults.test_retention import age, gc
 from tests.fixtures import invariants, loans
 
@@ -112,6 +113,14 @@ def test_a_checkpoint_whose_state_was_altered_costs_its_rows_and_nothing_else(ca
     assert manifest.batches == WHOLE.model_copy(update={"resumed_from": 1})
     digests.append(manifest.model.sha256)
     assert len(set(digests)) == 1
+
+
+def test_a_temporary_folder_that_does_not_take_the_rows_fails_the_step_and_room_mends_it(case: Case) -> None:
+    inject = partial(limit_after, "logs/extract-1.txt", 16_000)
+    done = case.refused(74, "disk DiskError", "shuffled-rows", "File too large", file=IN_BATCHES, inject=inject)
+    assert done.outcome is not None
+    assert done.outcome.steps["train"].attempts == 3
+    case.good(file=IN_BATCHES)
 
 
 def test_gc_takes_the_checkpoints_of_a_fit_that_has_ended_and_nothing_else_of_its_run(case: Case) -> None:

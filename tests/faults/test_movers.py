@@ -112,6 +112,19 @@ def test_a_version_that_a_person_promotes_while_gc_takes_it_stays_or_is_gone_bef
     assert found == [(0, 0), (0, 79), (64, 0)]
 
 
+@pytest.mark.parametrize("effect", ["swap refs/lock", "delete history/2", "delete refs/champion", "delete versions/"])
+def test_a_person_who_moves_the_champion_while_a_pipeline_is_deleted_leaves_nothing_behind(
+    world: Lived, effect: str
+) -> None:
+    gate = Gate(world.case.scratch, f"before {effect}")
+    calling = world.case.calls("delete", "loans", "--yes", inject=gate.inject)
+    gate.wait_until_reached()
+    assert world.call(*PROMOTE).code == 0
+    gate.open()
+    assert calling.done().code == 0
+    assert not list(world.case.store.list(""))
+
+
 def publishing(world: Lived) -> str:
     """A run whose publish is still to come; its coordinator was killed."""
     gate = Gate(world.case.scratch, "before create versions/")

@@ -78,9 +78,9 @@ def test_a_plan_tells_how_long_a_search_may_take(case: Case) -> None:
         "folds": 3,
         "time_budget_seconds": 600.0,
     }
-    assert "train searches for 10m at most, over 10 combinations on 3 folds" in plan(case, file=file).out
+    assert "train searches C: 10 combinations on 3 folds, 10m at most" in plan(case, file=file).out
     endless = edited(model={"search": {"space": {"C": [1, 2]}}})
-    assert "until it has tried 3 combinations on 5 folds: it has no time_budget" in plan(case, file=endless).out
+    assert "train searches C: 3 combinations on 5 folds, no time_budget" in plan(case, file=endless).out
     assert plan(case, "--json").document["search"] is None
 
 

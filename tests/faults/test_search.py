@@ -77,12 +77,9 @@ def test_a_run_takes_what_did_best_and_tells_it(case: Case, package: Path) -> No
     assert (manifest.search.is_cut, manifest.search.workers, manifest.warnings) == (False, 1, ())
     assert outcome.report is not None
     report = case.store.get(outcome.report).decode()
-    for word in (
-        "The search for parameters",
-        "neg_log_loss",
-        *(f"C = {one.params['C']}" for one in table.combinations[1:]),
-    ):
-        assert word in report
+    assert "The search for parameters" in report
+    for one in table.combinations[1:]:
+        assert f">{one.params['C']}<" in report
 
 
 def test_a_killed_worker_costs_an_attempt_and_the_next_has_half_as_many(case: Case, package: Path) -> None:

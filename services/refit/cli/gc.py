@@ -76,13 +76,22 @@ def delete(target: str, dry_run: bool, yes: bool, wait: int, store: str | None, 
         with _held(place, wait):
             found = everything(place.store)
             with _counted(found) as done:
-                for listed in found:  # the lock last, while it is still held: freed, it may be another's
-                    place.store.delete(listed.key)
-                    done(listed)
+                _delete_all(place, found, done)
     if as_json:
         say_json({"format": 1, "pipeline": place.name, "dry_run": dry_run, "objects": len(found)})
     else:
         say(f"{'would go' if dry_run else 'deleted'}: {what}")
+
+
+def _delete_all(place: Place, found: Sequence[Listed], done: Callable[[Listed], None]) -> None:
+    """Nothing of the pipeline stands. The lock goes last, while it is still held: freed, it may be another's."""
+    lock = keys.ref("lock")
+    while rest := [listed for listed in found if listed.key != lock]:
+        for listed in rest:
+            place.store.delete(listed.key)
+            done(listed)
+        found = everything(place.store)  # a person may have moved the champion meanwhile
+    place.store.delete(lock)
 
 
 def _retention(place: Place) -> Retention:

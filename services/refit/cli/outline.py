@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from refit.cli.words import plural
 from refit.core.config import GateLine, Model, Pipeline
+from refit.core.config_search import Search, most
 from refit.core.config_types import duration_text
 
 
@@ -16,6 +18,8 @@ def outline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     yield "predicts", f"{pipeline.target}, {pipeline.task}"
     yield "features", _features(pipeline)
     yield "model", _model(pipeline)
+    if pipeline.model.search is not None:
+        yield "searches", search_words(pipeline.model.search)
     for index, line in enumerate(pipeline.evaluate.gate):
         yield "gate" if index == 0 else "", line_words(line)
     yield "report", ", ".join(pipeline.evaluate.scores)
@@ -69,6 +73,13 @@ def _batches(model: Model) -> str:
     passes = model.batches.passes
     often = "" if passes is None else f", {passes} times each" if passes > 1 else ", once each"
     return f", batch by batch on all training rows{often}"
+
+
+def search_words(search: Search) -> str:
+    """What is searched for, over how many fits, and how long."""
+    fits = f"{plural(most(search), 'combination')} on {plural(search.cv, 'fold')}"
+    time = "no time_budget" if search.time_budget is None else f"{duration_text(search.time_budget)} at most"
+    return f"{', '.join(search.space)}: {fits}, {time}"
 
 
 def line_words(line: GateLine) -> str:

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from refit.cli import words
-from refit.cli.outline import line_words
+from refit.cli.outline import line_words, search_words
 from refit.cli.prospect import Planned, Prospect, approval, gains
-from refit.core.config_search import Search, most
-from refit.core.config_types import duration_text
 from refit.core.domain import STEPS
 from refit.data.split import window_end, window_start
 
@@ -27,7 +25,7 @@ def lines(planned: Planned, file: str, *, local: bool) -> Iterator[str]:
     yield _labelled("then", approval(planned))
     yield _labelled("takes", _cost(planned.prospect))
     if planned.pipeline.model.search is not None:
-        yield _labelled("", _search(planned.pipeline.model.search))
+        yield _labelled("", f"train searches {search_words(planned.pipeline.model.search)}")
     if planned.pipeline.publish.fit_on == "all":
         yield _labelled("", f"and, once a candidate is accepted, {_second_fit(planned.prospect)}")
     champion = planned.prospect.champion
@@ -85,14 +83,6 @@ def _cost(prospect: Prospect) -> str:
     )
     memory = f"{prospect.costs[largest].max_rss_bytes / 2**20:,.0f} MiB in {largest}"
     return f"about {seconds} and {memory}, by the last {words.plural(prospect.measured, 'whole run')}"
-
-
-def _search(search: Search) -> str:
-    """What the search of a run takes at most."""
-    fits = f"{words.plural(most(search), 'combination')} on {words.plural(search.cv, 'fold')}"
-    if search.time_budget is None:
-        return f"train searches until it has tried {fits}: it has no time_budget"
-    return f"train searches for {duration_text(search.time_budget)} at most, over {fits}"
 
 
 def _second_fit(prospect: Prospect) -> str:

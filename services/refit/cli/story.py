@@ -114,7 +114,8 @@ def _extracted(manifest: ExtractManifest) -> tuple[str, list[Line]]:
 def _evaluated(manifest: EvaluateManifest) -> tuple[str, list[Line]]:
     rows = count(manifest.rows_clean)
     first = manifest.baseline == "dummy"
-    text = f"{rows} rows held out; a first model meets a dummy" if first else f"{rows} rows that neither model has seen"
+    meets = "without a champion to compare it meets" if manifest.opponents else "a first model meets"
+    text = f"{rows} rows held out; {meets} a dummy" if first else f"{rows} rows that neither model has seen"
     lines = check_lines(manifest.verdict.checks, indent=INDENT)
     changed = [one for one in manifest.opponents if one.state == "stored" and one.changes]
     return text, [

@@ -8,19 +8,19 @@ newer than both, and fall back if it is proven worse.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refit.core.config import Evaluate
 from refit.core.context import Context
-from refit.core.domain import Check, FitOn, Line, Look, Move, Refit, TrainManifest
+from refit.core.domain import Check, FitOn, Line, Move, Refit, TrainManifest
 from refit.data.reader import SnapshotReader
 from refit.evaluate import reasons
 from refit.evaluate.bench import UnscorableModel
-from refit.evaluate.contender import Contender, Trained, Unusable, answer_of, clean_rows, find_clean_rows
+from refit.evaluate.compared import Compared
+from refit.evaluate.contender import Unusable, answer_of, clean_rows, find_clean_rows
+from refit.evaluate.decision import Decision
 from refit.evaluate.rows import CleanRows
-from refit.evaluate.rule import Settings, first_score, judge
+from refit.evaluate.rule import Settings, judge
 from refit.evaluate.version import stored_version
 from refit.ml import estimator, predictions
 from refit.ml.combinations import chosen
@@ -42,45 +42,35 @@ class NotWorse:
     limit: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """The candidate, the rows that it was judged on, what tells these, and what it said of them."""
-
-    candidate: Contender
-    rows: CleanRows
-    trained: Sequence[Trained]
-    said: Responses
-
-
 def fit_again(
-    context: Context, reader: SnapshotReader, train: TrainManifest, judged: Judged, score: str
+    context: Context, reader: SnapshotReader, train: TrainManifest, compared: Compared, decision: Decision
 ) -> tuple[Refit | None, tuple[str, ...]]:
-    """The candidate's definition is fitted on all rows and stored; None where the candidate itself goes out. With
-    warnings, which also say why.
+    """The accepted candidate's definition is fitted on all rows and stored, where the file asks for it; None where the
+    candidate itself goes out. With warnings, which also say why.
 
     Rows of classes that the candidate does not know are left out: the refit answers the question that was judged.
-
-    Args:
-        score: The gate's first comparing score.
 
     Raises:
         UnfitRows and its kin: the rows do not allow it (DataError).
         OwnCodeFails and its kin: the file does not allow it (ConfigError).
     """
+    if context.pipeline.publish.fit_on != "all" or decision.verdict.result != "accepted":
+        return None, ()
+    candidate, rows, score = compared.candidate, compared.rows, decision.score
     model = with_passes(chosen(reader.pipeline.model, train.search), train.batches)
     columns = reader.snapshot.columns
     same = replace(reader, pipeline=reader.pipeline.model_copy(update={"model": model}))
-    params = settled(judged.candidate.estimator[-1], estimator.build(same.pipeline, columns)[-1])
+    params = settled(candidate.estimator[-1], estimator.build(same.pipeline, columns)[-1])
     among = Among("window", train.classes)
     made = fitted(same, columns, context.report, among, params=params, folder=context.folder)
-    body, trusted = saved(made, judged.candidate.packages)
-    again = replace(judged.candidate, estimator=made.steps)
-    value = _score(score, again.answer(reader, judged.trained), judged.rows)
-    evaluated = _score(score, judged.said, judged.rows)
+    body, trusted = saved(made, candidate.packages)
+    again = replace(candidate, estimator=made.steps)
+    value = _score(score, again.answer(reader, compared.trained), rows)
+    evaluated = _score(score, compared.heard.candidate, rows)
     if not value >= evaluated:  # also where it says NaN
         return None, (reasons.refit_scores_lower(score, value, evaluated, made.rows),)
-    clean = clean_rows(reader, again.columns, judged.trained)
-    table = predictions.sample(clean, judged.rows.keys, made.steps, context.pipeline.sensitive)
+    clean = clean_rows(reader, again.columns, compared.trained)
+    table = predictions.sample(clean, rows.keys, made.steps, context.pipeline.sensitive)
     refit = Refit(
         model=context.write("refit.skops", body),
         rows=made.rows,
@@ -108,16 +98,17 @@ def _score(score: str, said: Responses, rows: CleanRows) -> float:
 
 
 def hold_against_twin(
-    context: Context, reader: SnapshotReader, champion: Move | None, settings: Evaluate, look: Look | None
+    context: Context, reader: SnapshotReader, champion: Move | None, decision: Decision
 ) -> tuple[Check | None, tuple[str, ...]]:
     """The champion's refit beside its evaluated model, on rows newer than both; rejected: it is proven worse.
 
     None where the champion is no refit, or without a look. It shares the look's doubt and spends none of the budget of
     promotions: what comes back was proven. A refit that cannot be used is told in words.
     """
-    if champion is None or champion.fit_on != "all" or look is None:
+    if champion is None or champion.fit_on != "all" or decision.look is None:
         return None, ()
-    line, how = NotWorse(first_score(settings.gate)), Settings(settings.block, settings.min_clean_rows)
+    line, settings = NotWorse(decision.score), decision.settings
+    how = Settings(settings.block, settings.min_clean_rows)
     try:
         refit, evaluated = (stored_version(context, champion.version, fit_on) for fit_on in BOTH)
         seen, newer_than = (*refit.seen, *evaluated.seen), max(refit.until, evaluated.until)
@@ -125,8 +116,9 @@ def hold_against_twin(
         if not len(rows):
             return None, ()
         said = [answer_of(twin, reader, seen, newer_than) for twin in (refit, evaluated)]
-        found = judge([line], rows, candidate=said[0], champion=said[1], look=look, settings=how).verdict.checks[0]
+        both = judge([line], rows, candidate=said[0], champion=said[1], look=decision.look, settings=how)
     except (Unusable, UnscorableModel, UnusableScore) as error:
         return None, (_UNTOLD + str(error),)
+    found = both.verdict.checks[0]
     told = {"name": f"{line.score} on all rows against evaluated", "against": "evaluated", "hints": ()}
     return found.model_copy(update=told | {"reason": reasons.of_twins(champion.version, found)}), ()

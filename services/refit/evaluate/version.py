@@ -31,9 +31,10 @@ from refit.core.step import read_run
 from refit.data import split
 from refit.data.reader import SnapshotReader
 from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, sentence, trained_rows
-from refit.evaluate.rebuild import rebuild
+from refit.evaluate.rebuild import CannotRebuild, rebuild
 from refit.ml import own
 from refit.ml.frame import kind_of
+from refit.ml.predictions import SaysOtherwise
 from refit.ml.stored import changes, stored_model
 
 Role = Literal["champion", "anchor"]
@@ -77,7 +78,7 @@ def of_version(context: Context, version: str, role: Role, fit_on: FitOn = "eval
     try:
         return rebuild(context, made.reader, made.train, contender, gone, made.refit)
     except MODEL_ERRORS as error:
-        why = f"{contender.record.reason}; nor can it be rebuilt from its snapshot: {sentence(error)}"
+        why = f"{contender.record.reason}; nor can it be rebuilt from its snapshot: {_plain(error)}"
         raise Unusable(f"{version} cannot be used: {why}") from error
 
 
@@ -158,13 +159,18 @@ def _as_stored(context: Context, made: Registered, role: Role) -> tuple[Any, Opp
         found = stored_model(made.train, said, made.reader.pipeline, context.read)
     except MODEL_ERRORS as error:
         changed = changes(made.train, made.reader.pipeline)
-        reason = "; ".join((sentence(error), *changed))
+        reason = "; ".join((_plain(error), *changed))
         return None, record.model_copy(update={"changes": changed, "reason": reason})
     update = {"changes": found.changes, "asked_rows": found.asked_rows}
     if found.asked_rows is None and found.changes:
         reason = "; ".join((*found.changes, f"and it cannot be asked whether that matters: {found.unasked}"))
         return None, record.model_copy(update=update | {"reason": reason})
     return found.estimator, record.model_copy(update=update)
+
+
+def _plain(error: Exception) -> str:
+    """As `sentence`, without the name of a class that says no more than its message."""
+    return error.message if isinstance(error, CannotRebuild | SaysOtherwise) else sentence(error)
 
 
 def _snapshot(context: Context) -> Snapshot:

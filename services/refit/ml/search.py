@@ -50,8 +50,8 @@ class Time:
 
 
 @dataclass(frozen=True)
-class Means:
-    """What a search works with.
+class Resources:
+    """What a search may use.
 
     Attributes:
         submit: Begins a trial.
@@ -150,7 +150,7 @@ def rounds(ground: Ground, folds: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(limits))
 
 
-def run(ground: Ground, folds: Sequence[int], limits: Sequence[int], means: Means) -> Found:
+def run(ground: Ground, folds: Sequence[int], limits: Sequence[int], resources: Resources) -> Found:
     """The best combination, as far as the time allows.
 
     Args:
@@ -167,8 +167,8 @@ def run(ground: Ground, folds: Sequence[int], limits: Sequence[int], means: Mean
         done.append(current)
         head = f"search, round {len(done)} of {len(limits)}:" if len(limits) > 1 else "search"
         trials = [Trial(number, fold, limit) for number in standing for fold in folds]
-        for _ in _play(current, trials, len(folds), means):
-            means.tell(_progress(head, ground.scoring, current, means.time))
+        for _ in _play(current, trials, len(folds), resources):
+            resources.tell(_progress(head, ground.scoring, current, resources.time))
         if not current.is_whole or not current.measured:
             break
         survivors = current.best()[: max(-(-len(standing) // FACTOR), LEAST_SURVIVORS)]
@@ -176,19 +176,19 @@ def run(ground: Ground, folds: Sequence[int], limits: Sequence[int], means: Mean
     return _choose(tuple(done), len(limits))
 
 
-def _play(current: Round, trials: Iterable[Trial], folds: int, means: Means) -> Iterator[int]:
+def _play(current: Round, trials: Iterable[Trial], folds: int, resources: Resources) -> Iterator[int]:
     """Fills the round; yields each combination that has ended, until all have or the time is over."""
     answers: dict[int, dict[int, Answer]] = {}
     waiting, running = iter(trials), dict[Future[Answer], Trial]()
-    while means.time.left() != 0.0:
+    while resources.time.left() != 0.0:
         for trial in waiting:
             if trial.combination not in current.failed:
-                running[means.submit(trial)] = trial
-            if len(running) >= means.at_once:
+                running[resources.submit(trial)] = trial
+            if len(running) >= resources.at_once:
                 break
         if not running:
             return
-        ended, _ = wait(running, timeout=means.time.left(), return_when=FIRST_COMPLETED)
+        ended, _ = wait(running, timeout=resources.time.left(), return_when=FIRST_COMPLETED)
         for future in ended:
             trial = running.pop(future)
             number, of_one = trial.combination, answers.setdefault(trial.combination, {})

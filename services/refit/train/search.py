@@ -13,7 +13,7 @@ from refit.core.cores import cores
 from refit.core.domain import Column, Combination, Searched, SearchTable, Trial
 from refit.ml import combinations, estimator, folds, own, scores
 from refit.ml.rows import TrainingRows, check_classes, columns_to_drop_by
-from refit.ml.search import OWN, Found, Means, NoFolds, Time, rounds, run, usable_folds
+from refit.ml.search import OWN, Found, NoFolds, Resources, Time, rounds, run, usable_folds
 from refit.ml.trial import Ground
 from refit.ml.workers import Workers
 
@@ -56,8 +56,8 @@ def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> S
     count = min(max(cores() >> (context.number - 1), 1), len(usable) * len(ground.combinations))
     budget = Time(None if wanted.time_budget is None else begun + wanted.time_budget.total_seconds())
     with Workers(ground, count, context.folder) as workers:
-        means = Means(workers.submit, AHEAD * count, budget, _now_and_then(context.report))
-        found = run(ground, usable, limits, means)
+        resources = Resources(workers.submit, AHEAD * count, budget, _now_and_then(context.report))
+        found = run(ground, usable, limits, resources)
     table = _table(ground, found, len(usable))
     deciding = found.rounds[found.chosen_in].measured if found.chosen_in is not None else {}
     return Searched(

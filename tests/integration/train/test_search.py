@@ -15,7 +15,7 @@ from refit.data.reader import SnapshotReader
 from refit.ml import combinations
 from refit.ml.rows import read
 from refit.ml.scores import UnknownScore
-from refit.ml.search import Means, NoFolds, run
+from refit.ml.search import NoFolds, Resources, run
 from refit.train.search import search_warnings
 from refit.train.step import train
 from tests.fixtures.records import file, searched
@@ -51,7 +51,7 @@ def test_workers_and_their_number_change_nothing(store: ObjectStore, tmp_path: P
     rows = loans().filter(np.array([at <= first.trained_until for at in loans()["applied_at"].to_pylist()]))
     drawn = combinations.draw(Search.model_validate(SEARCH), 3)
     here = ground(drawn, rows=rows, folds=2, model=TREES)
-    found = run(here, [0, 1], (len(rows),), Means(at_once(here), 1))
+    found = run(here, [0, 1], (len(rows),), Resources(at_once(here), 1))
     assert [found.rounds[0].measured[number].mean for number in range(3)] == means[0]
     assert first.max_rss_bytes > first.search.memory_bytes > 0
     assert not list(tmp_path.glob("search.*"))

@@ -42,3 +42,11 @@ def test_auto_features_name_all_that_they_leave_out() -> None:
 def test_how_a_model_is_fitted(incremental: Any, words: str) -> None:
     model = {"estimator": "a.B", "params": {"c": 1}, "incremental": incremental}
     assert dict(outline(parse(SECTIONS | {"model": model})))["model"] == f"a.B(c=1){words}"
+
+
+def test_a_search_is_told_with_its_fits_and_its_time() -> None:
+    space = {"C": {"loguniform": [0.1, 9.0]}, "tol": [1e-3, 1e-4]}
+    model = {"estimator": "a.B", "search": {"n_iter": 9, "cv": 3, "time_budget": "10m", "space": space}}
+    told = dict(outline(parse(SECTIONS | {"model": model})))
+    assert told["searches"] == "C, tol: 10 combinations on 3 folds, 10m at most"
+    assert "searches" not in dict(outline(parse(SECTIONS)))

@@ -83,6 +83,8 @@ def test_checks_stand_in_columns_with_interval_and_result() -> None:
 
 def test_the_first_model_meets_a_dummy() -> None:
     assert "a first model meets a dummy" in told(evaluate_manifest(RUN))[0]
+    lost = Opponent(version="v0", role="champion", state="unusable", reason="x")
+    assert "without a champion to compare it meets a dummy" in told(evaluate_manifest(RUN, opponents=(lost,)))[0]
 
 
 def test_hints_of_a_check_stand_below_it() -> None:

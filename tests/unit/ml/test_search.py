@@ -11,7 +11,7 @@ import pytest
 from refit.core.config_search import Search
 from refit.ml.combinations import draw
 from refit.ml.estimator import BadParameter, UnfitRows
-from refit.ml.search import Found, Means, Time, rounds, run, usable_folds
+from refit.ml.search import Found, Resources, Time, rounds, run, usable_folds
 from refit.ml.trial import Answer, Ground, Trial
 from tests.fixtures.searches import answered, at_once, ground
 from tests.fixtures.trained import START, loans
@@ -30,7 +30,7 @@ def play(
     limits: tuple[int, ...] = (1200,),
     **how: Any,
 ) -> Found:
-    return run(of, FOLDS, limits, Means(answered(answer), how.pop("at_once", 2), **how))
+    return run(of, FOLDS, limits, Resources(answered(answer), how.pop("at_once", 2), **how))
 
 
 def by_number(best: int) -> Callable[[Trial], Answer]:
@@ -62,7 +62,7 @@ def test_the_order_of_answers_changes_nothing() -> None:
                 one.set_result(answer)
         return future
 
-    backwards = run(of, FOLDS, (1200,), Means(late, 5))
+    backwards = run(of, FOLDS, (1200,), Resources(late, 5))
     assert backwards.rounds[0].measured == play(of, by_number(4)).rounds[0].measured
     assert backwards.chosen == 4
 
@@ -224,7 +224,7 @@ def test_a_planted_optimum_is_found_and_never_a_worse_than_the_files_own() -> No
     model = {"estimator": "sklearn.tree.DecisionTreeClassifier"}
     drawn = draw(Search.model_validate({"n_iter": 12, "space": {"max_depth": {"log_integer": [1, 60]}}}), 0)
     of = ground(drawn, rows=table, model=model, features={"numeric": {"columns": ["amount", "age"]}})
-    found = run(of, FOLDS, (1200,), Means(at_once(of), 1))
+    found = run(of, FOLDS, (1200,), Resources(at_once(of), 1))
     assert of.combinations[found.chosen]["max_depth"] in (2, 3, 4)
     measured = found.rounds[0].measured
     assert measured[found.chosen].mean >= max(one.mean for one in measured.values())
