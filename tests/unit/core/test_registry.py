@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from refit.core import keys, registry
-from refit.core.domain import Move
+from refit.core.domain import FitOn, Move, Refit
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.refs import read_ref
 from refit.core.store import Conflict, ObjectStore, open_store
@@ -176,3 +177,96 @@ def test_a_document_of_a_newer_format_is_refused_with_the_version_that_knows_it(
     three.swap(key, entry.body.replace(b'"format": 1', b'"format": 2'), entry.tag)
     with pytest.raises(ArtifactError, match="format 2; this version of refit reads format 1"):
         registry.read_champion(three)
+
+
+# --- champions and histories that do not belong together -----------------------
+
+
+def test_a_champion_older_than_the_history_is_moved_by_nobody_until_a_person_says_which(three: ObjectStore) -> None:
+    key = keys.ref("champion")
+    three.swap(key, three.get(keys.history(2)), three.entry(key).tag)
+    with pytest.raises(registry.ChampionBehind, match="of move 2 of the champion, and the history of move 3") as caught:
+        registry.refuse_behind(three)
+    assert "refit rollback NAME --to c" in caught.value.next
+    with pytest.raises(registry.ChampionBehind):
+        registry.promote(three, "a", who="me", why="x", now=NOW)
+    with pytest.raises(registry.ChampionBehind):
+        registry.rollback(three, None, who="me", why="x", now=NOW)
+    assert champion(three).version == "b"
+    assert registry.rollback(three, "c", who="me", why="was behind", now=NOW).generation == 4
+    registry.refuse_behind(three)
+    assert [move.generation for move in registry.read_history(three)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_a_gap_in_the_history_is_told_where_it_matters_and_known_moves_stay(three: ObjectStore, gone: int) -> None:
+    three.delete(keys.history(gone))
+    with pytest.raises(
+        registry.HistoryLost, match=rf"history/{gone}\.json is gone, and the champion was moved 3 times"
+    ):
+        registry.read_history(three)
+    assert [move.generation for move in registry.known_moves(three)] == [*range(1, gone), 3]
+    assert registry.move_of(three, "none of these") is None
+    with pytest.raises(registry.HistoryLost):
+        registry.rollback(three, None, who="me", why="x", now=NOW)
+    assert registry.rollback(three, "a", who="me", why="x", now=NOW).version == "a"
+
+
+# --- versions with two models -------------------------------------------------
+
+
+@pytest.fixture
+def both(store: ObjectStore) -> ObjectStore:
+    """Version a has one model, b a second one that was fitted on all rows."""
+    put_version(store, "a")
+    again = Refit(
+        model=store.put("again", b"again"),
+        rows=10,
+        rows_there=10,
+        trained_from=NOW,
+        trained_until=NOW,
+        score="neg_log_loss",
+        value=-0.4,
+        predictions=store.put("said", b""),
+    )
+    put_version(store, "b", refit=again)
+    return store
+
+
+def by_hand(store: ObjectStore, version: str, **how: Any) -> Move:
+    return registry.promote(store, version, who="me", why="x", now=NOW, **how)
+
+
+def test_a_promotion_takes_the_model_fitted_on_all_rows_unless_told_otherwise(both: ObjectStore) -> None:
+    assert (by_hand(both, "b").fit_on, by_hand(both, "b", fit_on="evaluated").fit_on) == ("all", "evaluated")
+    assert registry.read_history(both)[1].previous == "b"
+    with pytest.raises(ConfigError, match="b is the champion already"):
+        by_hand(both, "b", fit_on="evaluated")
+    with pytest.raises(ConfigError, match="a was not fitted again on all rows"):
+        by_hand(both, "a", fit_on="all")
+
+
+@pytest.mark.parametrize("fit_on", ["all", "evaluated"])
+def test_a_rollback_brings_back_the_model_that_was_in_production(both: ObjectStore, fit_on: FitOn) -> None:
+    by_hand(both, "a")
+    by_hand(both, "b", fit_on=fit_on)
+    by_hand(both, "a")
+    move = registry.rollback(both, "b", who="me", why="x", now=NOW)
+    assert (move.version, move.fit_on) == ("b", fit_on)
+    assert registry.release(both, who="me", why="x", now=NOW).fit_on == fit_on
+
+
+def test_a_rollback_from_a_fallback_goes_to_the_version_before(both: ObjectStore) -> None:
+    by_hand(both, "a")
+    by_hand(both, "b")
+    current = registry.read_champion(both)
+    assert current is not None
+    registry.move_champion(both, current, registry.fall_back(current[0], "run", who="me", why="worse", now=NOW))
+    assert registry.rollback(both, None, who="me", why="x", now=NOW).version == "a"
+
+
+def test_only_the_model_that_would_go_out_must_be_there(both: ObjectStore) -> None:
+    both.delete("again")
+    with pytest.raises(registry.ModelLost, match="again"):
+        by_hand(both, "b")
+    assert by_hand(both, "b", fit_on="evaluated").version == "b"
