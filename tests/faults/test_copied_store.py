@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,9 +22,9 @@ ORDER = ("history/", "refs/", "versions/", "runs/", "data/", "predictions/")
 """What names others before what it names: the order of docs/copying.md."""
 
 
-def copy(source: ObjectStore, target: ObjectStore) -> None:
+def copy(source: ObjectStore, target: ObjectStore, prefixes: Sequence[str] = ORDER) -> None:
     """Each object as bytes under its key: what any tool does."""
-    for prefix in ORDER:
+    for prefix in prefixes:
         for found in source.list(prefix):
             target.put(found.key, source.get(found.key))
 
@@ -100,6 +100,23 @@ def test_a_copy_taken_while_a_run_goes_on_is_settled_by_the_next_one(case: Case,
     assert settled.outcome == ("promoted" if promoted else "failed")
     assert there.champion.as_of == loans.at(SECOND) == case.champion.as_of
     invariants.check(there.store)
+
+
+@pytest.mark.parametrize("effect", ["before sql copy", "before create versions/", "after swap refs/champion"])
+def test_a_copy_in_the_order_of_the_page_is_whole_though_a_run_goes_on_meanwhile(case: Case, effect: str) -> None:
+    gate = Gate(case.scratch, effect)
+    going_on = case.start(inject=gate.inject_in_steps)
+    gate.wait_until_reached()
+    there = Case(case.dsn, file_url(case.scratch / "there" / "store"), case.scratch / "there")
+    there.scratch.mkdir()
+    copy(case.store, there.store, ORDER[:2])
+    gate.open()
+    assert going_on.done().code == 0
+    copy(case.store, there.store, ORDER[2:])
+    lock, long_ago = there.folder / keys.ref("lock"), time.time() - TTL_SECONDS - 1
+    os.utime(lock, (long_ago, long_ago))
+    there.good(days=THIRD)
+    assert registry.read_history(there.store)[0] == registry.read_history(case.store)[0]
 
 
 # --- copies that miss something -----------------------------------------------
