@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from refit.core import artifacts, keys, registry
+from refit.core import artifacts, hand, keys, registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Outcome, StepName, Version
 from refit.ml.frame import to_frame
@@ -106,7 +106,7 @@ def test_with_approval_by_hand_a_person_decides_on_both_moves(empty: Case) -> No
     outcome = empty.good("rejected", days=56, file=by_hand)
     assert empty.champion.fit_on == "all"
     assert any(f"refit promote loans {first.version} --evaluated" in text for text in outcome.warnings)
-    move = registry.promote(
+    move = hand.promote(
         empty.store, str(first.version), who="me", why="as told", now=datetime.now().astimezone(), fit_on="evaluated"
     )
     assert (move.version, move.fit_on) == (first.version, "evaluated")
