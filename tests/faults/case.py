@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import yaml
 
-from refit.core import artifacts, keys, registry
+from refit.core import artifacts, hand, keys, registry
 from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
@@ -129,7 +129,7 @@ class Case:
     def promote(self, version: str | None) -> Move:
         """A person has promoted the version."""
         assert version is not None
-        return registry.promote(self.store, version, who="a person", why="looked at it", now=datetime.now(UTC))
+        return hand.promote(self.store, version, who="a person", why="looked at it", now=datetime.now(UTC))
 
     def sql(self, *statements: str) -> None:
         execute(self.dsn, *statements)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import skops.io
 
-from refit.core import keys, registry
+from refit.core import hand, keys
 from refit.core.effects import Moment
 from tests.faults.case import FIRST, THIRD, Case, failed_as
 from tests.faults.forgery import cut, flip, rewrite
@@ -132,10 +132,10 @@ def test_a_broken_champion_ref_is_refused_until_a_rollback_repairs_it(
         failed_as(done, 66, kind, "refs/champion.json", words)
         invariants.runs_have_ended(case.store)
     now = datetime.now(UTC)
-    registry.rollback(case.store, version, who="a person", why="champion.json was lost", now=now)
+    hand.rollback(case.store, version, who="a person", why="champion.json was lost", now=now)
     invariants.check(case.store)
     assert (case.champion.version, case.champion.generation) == (version, 2)
     waiting = case.good("awaiting_approval")
     assert waiting.champion == version
-    registry.release(case.store, who="a person", why="all is well", now=now)
+    hand.release(case.store, who="a person", why="all is well", now=now)
     case.good(days=THIRD)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,9 +22,9 @@ ORDER = ("history/", "refs/", "versions/", "runs/", "data/", "predictions/")
 """What names others before what it names: the order of docs/copying.md."""
 
 
-def copy(source: ObjectStore, target: ObjectStore) -> None:
+def copy(source: ObjectStore, target: ObjectStore, prefixes: Sequence[str] = ORDER) -> None:
     """Each object as bytes under its key: what any tool does."""
-    for prefix in ORDER:
+    for prefix in prefixes:
         for found in source.list(prefix):
             target.put(found.key, source.get(found.key))
 
@@ -102,6 +102,23 @@ def test_a_copy_taken_while_a_run_goes_on_is_settled_by_the_next_one(case: Case,
     invariants.check(there.store)
 
 
+@pytest.mark.parametrize("effect", ["before sql copy", "before create versions/", "after swap refs/champion"])
+def test_a_copy_in_the_order_of_the_page_is_whole_though_a_run_goes_on_meanwhile(case: Case, effect: str) -> None:
+    gate = Gate(case.scratch, effect)
+    going_on = case.start(inject=gate.inject_in_steps)
+    gate.wait_until_reached()
+    there = Case(case.dsn, file_url(case.scratch / "there" / "store"), case.scratch / "there")
+    there.scratch.mkdir()
+    copy(case.store, there.store, ORDER[:2])
+    gate.open()
+    assert going_on.done().code == 0
+    copy(case.store, there.store, ORDER[2:])
+    lock, long_ago = there.folder / keys.ref("lock"), time.time() - TTL_SECONDS - 1
+    os.utime(lock, (long_ago, long_ago))
+    there.good(days=THIRD)
+    assert registry.read_history(there.store)[0] == registry.read_history(case.store)[0]
+
+
 # --- copies that miss something -----------------------------------------------
 
 FOREVER = edited(source={"full_refresh": "never"})
@@ -151,6 +168,10 @@ def test_a_copy_that_misses_something_is_told_and_goes_on_when_a_person_has_deci
 ) -> None:
     ways = ways_out(copied)
     harm(copied)
+    file = copied.scratch / "refit.yaml"
+    file.write_bytes(FOREVER)
+    tried = call("check", str(file), "--connect", "--fast", "--store", copied.url, "--json")
+    assert (not tried.document["connections"][0]["ok"]) == (kind != "SnapshotGone")
     done = copied.run(days=THIRD, file=FOREVER)
     failed_as(done, 66, f"artifact {kind}", *words)
     if way_out:
@@ -168,6 +189,7 @@ def test_a_gap_in_the_history_hinders_no_run_and_is_told_by_all_that_needs_it(co
     for command in (("history",), ("rollback", "--reason", "x"), ("gc",)):
         called = call(command[0], "loans", *command[1:], "--store", copied.url)
         assert (called.code, "history/1.json is gone" in called.err) == (66, True), called.err
+    assert call("history", "loans", "--store", copied.url).out.splitlines()[1].startswith("2 ")
     done = copied.run(days=THIRD, file=FOREVER)
     assert done.code == 0, done
     assert copied.champion.previous == version

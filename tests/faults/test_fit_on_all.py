@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from refit.core import artifacts, keys, registry
+from refit.core import artifacts, hand, keys, registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Outcome, StepName, Version
 from refit.ml.frame import to_frame
@@ -106,7 +106,7 @@ def test_with_approval_by_hand_a_person_decides_on_both_moves(empty: Case) -> No
     outcome = empty.good("rejected", days=56, file=by_hand)
     assert empty.champion.fit_on == "all"
     assert any(f"refit promote loans {first.version} --evaluated" in text for text in outcome.warnings)
-    move = registry.promote(
+    move = hand.promote(
         empty.store, str(first.version), who="me", why="as told", now=datetime.now().astimezone(), fit_on="evaluated"
     )
     assert (move.version, move.fit_on) == (first.version, "evaluated")
@@ -196,6 +196,44 @@ def test_a_refit_that_is_lost_hinders_no_comparison_of_what_was_evaluated(empty:
     called = call("promote", "loans", version, "--evaluated", "--reason", "the file is lost", "--store", empty.url)
     assert called.code == 0, called.err
     assert open_model(empty.store, "loans").fit_on == "evaluated"
+
+
+BOOSTED = {
+    "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
+    "params": {"early_stopping": True, "max_iter": 30, "max_leaf_nodes": 4},
+}
+GRADES = """\
+SELECT loan_id, applied_at, income, amount, region,
+  CASE WHEN applied_at > '2026-02-05' AND loan_id % 10 = 0 THEN 'sold' WHEN defaulted THEN 'default' ELSE 'paid' END
+  AS defaulted
+FROM loans"""
+
+
+def test_the_second_fit_stops_where_the_first_did(empty: Case) -> None:
+    version = version_of(empty, empty.good(days=42, file=edited(ALL, model=BOOSTED)))
+    assert version.refit is not None
+    rounds = version.refit.params["max_iter"]
+    assert version.refit.params == {"early_stopping": False, "max_iter": rounds}
+    assert 1 <= rounds <= 30
+    assert open_model(empty.store, "loans").estimator[-1].n_iter_ == rounds
+
+
+def test_the_second_fit_takes_as_large_a_sample_of_all_rows(empty: Case) -> None:
+    refit = version_of(empty, empty.good(days=42, file=edited(ALL, model={"sample": {"rows": 600}}))).refit
+    assert refit is not None
+    assert (refit.rows, refit.rows_there) == (600, 42 * DAY)
+
+
+def test_the_second_fit_knows_the_classes_that_were_judged_and_no_others(empty: Case) -> None:
+    gate = {"gate": [{"score": "neg_log_loss", "min_gain": 0.0}]}
+    file = edited(ALL, source={"query": GRADES}, task="multiclass", evaluate=gate)
+    outcome = empty.good(days=42, file=file)
+    refit = version_of(empty, outcome).refit
+    sold = sum(label == "sold" for (label,) in empty.rows(outcome, "defaulted", file=file))
+    assert refit is not None
+    assert sold > 20
+    assert refit.rows == 42 * DAY - sold
+    assert open_model(empty.store, "loans").estimator.classes_.tolist() == ["default", "paid"]
 
 
 def test_rows_trained_on_are_those_of_the_window_in_time(empty: Case) -> None:

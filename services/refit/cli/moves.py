@@ -9,7 +9,7 @@ import click
 from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, reason_option, store_option
 from refit.cli.place import find
-from refit.core import artifacts, environment, registry
+from refit.core import artifacts, environment, hand, registry
 from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
@@ -41,9 +41,7 @@ def promote(target: str, version: str, evaluated: bool, reason: str, store: str 
     place = find(target, store)
     fit_on: FitOn | None = "evaluated" if evaluated else None
     with _overtaken(place.name):
-        move = registry.promote(
-            place.store, version, who=created_by(), why=reason, now=datetime.now(UTC), fit_on=fit_on
-        )
+        move = hand.promote(place.store, version, who=created_by(), why=reason, now=datetime.now(UTC), fit_on=fit_on)
     verdict = registry.read_version(place.store, version).verdict
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
@@ -65,7 +63,7 @@ def rollback(target: str, to: str | None, reason: str, store: str | None, as_jso
     """
     place = find(target, store)
     with _overtaken(place.name):
-        move = registry.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = hand.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
     _note_changes(place.store, move.version)
     talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
@@ -80,7 +78,7 @@ def release(target: str, reason: str, store: str | None, as_json: bool) -> None:
     """Lifts the hold on promotions of pipeline NAME; the champion stays."""
     place = find(target, store)
     with _overtaken(place.name):
-        move = registry.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = hand.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
     talk("accepted candidates are promoted by themselves again; next: refit run FILE")
 

@@ -24,6 +24,8 @@ def outline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield "gate" if index == 0 else "", line_words(line)
     yield "report", ", ".join(pipeline.evaluate.scores)
     yield "approval", "a person promotes" if pipeline.publish.approval == "manual" else "promoted when the gate accepts"
+    if pipeline.publish.fit_on == "all":
+        yield "goes out", "the same fitted again on all rows of the window, held-out ones included"
     yield "schedule", f"{schedule.cron} in {schedule.timezone}" if schedule else "none; run it by hand"
 
 

@@ -29,6 +29,12 @@ def test_auto_features_name_all_that_they_leave_out() -> None:
     assert dict(outline(parse(hidden)))["features"] == words
 
 
+def test_a_second_fit_on_all_rows_is_told() -> None:
+    assert "goes out" not in dict(outline(parse(SECTIONS)))
+    told = dict(outline(parse(SECTIONS | {"publish": {"fit_on": "all"}})))
+    assert told["goes out"] == "the same fitted again on all rows of the window, held-out ones included"
+
+
 @pytest.mark.parametrize(
     ("incremental", "words"),
     [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refit.cli.overview import read_overview
-from refit.core import keys, registry
+from refit.core import hand, keys, registry
 from refit.core.artifacts import describe
 from refit.core.domain import Holder, LockRef
 from refit.core.local_store import LocalStore
@@ -83,7 +83,7 @@ def test_the_age_counts_from_the_last_confirmation(store: ObjectStore) -> None:
 def test_a_confirmation_of_an_earlier_champion_does_not_count(store: ObjectStore) -> None:
     put_promoted(store, FIRST, NOW - 5 * WEEK)
     put_promoted(store, SECOND, NOW - 4 * WEEK)
-    registry.rollback(store, None, who="me", why="bad", now=NOW - WEEK)
+    hand.rollback(store, None, who="me", why="bad", now=NOW - WEEK)
     champion = read_overview(store, "loans", NOW).champion
     assert champion is not None and champion.move.version == FIRST
     assert champion.confirmed_at is None
@@ -93,8 +93,8 @@ def test_a_confirmation_of_an_earlier_champion_does_not_count(store: ObjectStore
 def test_a_release_does_not_make_the_champion_younger(store: ObjectStore) -> None:
     put_promoted(store, FIRST, NOW - 5 * WEEK)
     put_promoted(store, SECOND, NOW - 4 * WEEK)
-    registry.rollback(store, None, who="me", why="bad", now=NOW - 2 * WEEK)
-    registry.release(store, who="me", why="mended", now=NOW - WEEK)
+    hand.rollback(store, None, who="me", why="bad", now=NOW - 2 * WEEK)
+    hand.release(store, who="me", why="mended", now=NOW - WEEK)
     champion = read_overview(store, "loans", NOW).champion
     assert champion is not None
     assert champion.promoted_at == NOW - 2 * WEEK
@@ -133,7 +133,7 @@ def test_next_after_a_failure_that_a_newer_model_has_overtaken_is_nothing(store:
 def test_next_on_hold_is_release(store: ObjectStore, call: Call) -> None:
     put_promoted(store, FIRST, NOW - 2 * WEEK)
     put_promoted(store, SECOND, NOW - WEEK)
-    registry.rollback(store, None, who="me", why="late flights are missed", now=NOW)
+    hand.rollback(store, None, who="me", why="late flights are missed", now=NOW)
     assert read_overview(store, "loans", LATER).next() == "refit release loans --reason '…'"
     assert call("status", "loans", "--json").document["hold"] == {
         "since": "2026-11-20T07:00:00Z",
@@ -147,7 +147,7 @@ def test_next_of_a_run_that_waits_is_promote_until_a_person_moved_the_champion(s
     put_promoted(store, FIRST, NOW - WEEK)
     put_awaiting(store, SECOND, NOW)
     assert read_overview(store, "loans", LATER).next() == f"refit promote loans {SECOND} --reason '…'"
-    registry.promote(store, SECOND, who="me", why="a true break", now=NOW + timedelta(hours=1))
+    hand.promote(store, SECOND, who="me", why="a true break", now=NOW + timedelta(hours=1))
     assert read_overview(store, "loans", LATER).next() == ""
 
 
@@ -275,7 +275,7 @@ def test_an_empty_store_says_how_to_begin(call: Call) -> None:
 
 def test_a_version_promoted_by_hand_is_the_champion(store: ObjectStore) -> None:
     put_version(store, THIRD, "rejected")
-    registry.promote(store, THIRD, who="me", why="agreed", now=NOW)
+    hand.promote(store, THIRD, who="me", why="agreed", now=NOW)
     overview = read_overview(store, "loans", LATER)
     assert overview.champion is not None and overview.champion.headline() == "neg_log_loss -0.410"
     assert overview.last_run is None and overview.next() == ""

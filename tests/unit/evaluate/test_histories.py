@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
-from refit.core import environment, exclusions, keys, registry
+from refit.core import environment, exclusions, hand, keys, registry
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import (
@@ -232,11 +232,11 @@ class History:
             case "promote" | "promote evaluated":
                 version = sorted(self.models)[number % len(self.models)] if self.models else "none"
                 fit_on: FitOn | None = "evaluated" if "evaluated" in what else None
-                registry.promote(self.store, version, who="me", why="x", now=EPOCH, fit_on=fit_on)
+                hand.promote(self.store, version, who="me", why="x", now=EPOCH, fit_on=fit_on)
             case "roll back":
-                registry.rollback(self.store, None, who="me", why="x", now=EPOCH)
+                hand.rollback(self.store, None, who="me", why="x", now=EPOCH)
             case "release":
-                registry.release(self.store, who="me", why="x", now=EPOCH)
+                hand.release(self.store, who="me", why="x", now=EPOCH)
 
     # --- a run ---
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refit.core import keys, registry
+from refit.core import hand, keys, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
 from refit.core.domain import Check, Hold, Move, Outcome, PublishManifest, Refit, Verdict, VerdictRef
@@ -119,7 +119,7 @@ def test_a_promotion_waits_for_approval(store: ObjectStore, case: str) -> None:
         file = FILE + b"publish: {approval: manual}\n"
     elif case == "on hold":
         publish(context(store, SECOND, 7, **after_first()))
-        registry.rollback(store, None, who="me", why="x", now=NOW)
+        hand.rollback(store, None, who="me", why="x", now=NOW)
         generation = 3
     else:
         judged = verdict("inconclusive", needs_approval="labels contradict")
