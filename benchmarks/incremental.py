@@ -4,8 +4,8 @@
 
 The rows are those of benchmarks/train.py with five numbers more: 20 columns, of which 17 are features, with 10,000
 classes in all. The estimator is a linear model by stochastic gradient descent, in batches and, with --at-once, without.
-Each step is a process of its own, as in a run; memory is the peak that the kernel noted. evaluate judges against a
-dummy.
+Each step is a process of its own, as in a run; seconds are medians, of the clock and of the processors; memory is the
+peak that the kernel noted. evaluate judges against a dummy.
 """
 
 import argparse
@@ -43,6 +43,7 @@ class Ended:
     """How one process ended."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
 
 
@@ -62,7 +63,8 @@ def step(name: str, store: Path) -> Ended:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{name} ended with {process.returncode}")
-    return Ended(time.perf_counter() - started, usage.ru_maxrss / 1024)
+    seconds = time.perf_counter() - started
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def once(store: Path) -> dict[str, Ended]:
@@ -89,6 +91,7 @@ def measure(rows: int, repeats: int, incremental: str) -> dict[str, object]:
         "rows": rows,
         "incremental": incremental,
         "seconds": {name: statistics.median(run[name].seconds for run in runs) for name in runs[0]},
+        "cpu_seconds": {name: statistics.median(run[name].cpu_seconds for run in runs) for name in runs[0]},
         "peak_mib": {name: max(run[name].peak_mib for run in runs) for name in runs[0]},
         "runs": [{name: asdict(ended) for name, ended in run.items()} for run in runs],
     }
@@ -104,17 +107,16 @@ def main() -> None:
     chosen = parser.parse_args()
     ways = [f"{{passes: {chosen.passes}}}", *(["false"] if chosen.at_once else [])]
     results = []
-    print(f"{'rows':>10}  {'incremental':<12}  {'train s':>8}  {'MiB':>5}  {'evaluate s':>10}  {'MiB':>5}")
+    heads = ("train s", "cpu s", "MiB", "evaluate s", "cpu s", "MiB")
+    print(f"{'rows':>10}  {'incremental':<12}  " + "  ".join(f"{head:>10}" for head in heads))
     for rows, way in [(rows, way) for rows in chosen.rows for way in ways]:
         found = measure(rows, chosen.repeats, way)
-        seconds, peak = found["seconds"], found["peak_mib"]
+        seconds, cpu, peak = found["seconds"], found["cpu_seconds"], found["peak_mib"]
         assert isinstance(seconds, dict)
+        assert isinstance(cpu, dict)
         assert isinstance(peak, dict)
-        print(
-            f"{rows:>10,}  {way:<12}  {seconds['train']:>8.2f}  {peak['train']:>5.0f}  "
-            f"{seconds['evaluate']:>10.2f}  {peak['evaluate']:>5.0f}",
-            flush=True,
-        )
+        cells = [figures[name] for name in ("train", "evaluate") for figures in (seconds, cpu, peak)]
+        print(f"{rows:>10,}  {way:<12}  " + "  ".join(f"{cell:>10.1f}" for cell in cells), flush=True)
         results.append(found)
     if chosen.target:
         chosen.target.write_text(json.dumps(results, indent=1) + "\n")

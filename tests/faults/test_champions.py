@@ -125,23 +125,27 @@ def test_a_champion_is_rebuilt_on_the_rows_of_then_whatever_was_corrected_or_exc
 
 
 @pytest.mark.parametrize(
-    "model",
+    ("how", "now"),
     [
-        {"search": {"n_iter": 2, "cv": 2, "space": {"C": [1e-5, 1.0]}}},
-        {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}, "incremental": True},
+        pytest.param({"model": {"search": {"n_iter": 2, "cv": 2, "space": {"C": [1e-5, 1.0]}}}}, {}, id="search"),
+        pytest.param(
+            {"publish": {"fit_on": "all"}}, {"publish": {"fit_on": "evaluated"}}, id="the model fitted on all rows"
+        ),
     ],
-    ids=["search", "incremental"],
 )
-def test_a_champion_is_rebuilt_by_what_its_run_chose_and_in_its_batches(empty: Case, model: dict[str, Any]) -> None:
-    file = edited(model=model)
-    empty.good(days=FIRST, file=file)
+def test_a_champion_is_rebuilt_as_its_run_chose(empty: Case, how: dict[str, Any], now: dict[str, Any]) -> None:
+    empty.good(days=FIRST, file=edited(**how))
+    file = edited(edited(**how), **now)
     unharmed = empty.copied().run(file=file).outcome
-    model_path(empty).unlink()
+    version = version_of(empty)
+    key = version.model_of(empty.champion.fit_on).key
+    empty.harmed.add(key)
+    (empty.folder / key).unlink()
     harmed = empty.run(file=file).outcome
     assert unharmed is not None
     assert harmed is not None
     assert judged(harmed.verdict) == judged(unharmed.verdict)
-    assert [one.state for one in opponents(empty, harmed)] == ["rebuilt"]
+    assert [one.state for one in opponents(empty, harmed)][:1] == ["rebuilt"]
 
 
 def test_the_pointer_names_the_lost_version_until_a_candidate_is_accepted(case: Case) -> None:
