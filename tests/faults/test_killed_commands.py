@@ -117,10 +117,13 @@ def test_a_run_after_a_delete_that_was_killed_works_or_says_what_to_do(
     assert killed.done().code == -9
     ended = world.case.calls(*words).done()
     assert ended.code in (0, 66), ended
-    if ended.code:
+    if "refit delete loans" in ended.err:
+        assert world.case.calls(*again).done().code == 0
+        ended = world.case.calls(*words).done()
+    elif ended.code:
         assert "--full-refresh" in ended.err
         ended = world.case.calls(*words, "--full-refresh").done()
-        assert ended.code == 0
+    assert ended.code == 0, ended
     invariants.champion_is_complete(world.case.store)
 
 

@@ -44,7 +44,8 @@ _WORTH_ANOTHER_TRY: Final = frozenset({"disk", "dependency", "killed", "oom", "s
 _REPAIRED_BY_HAND: Final = frozenset({"config", "data", "artifact", "disk", "dependency", "permission"})
 _REPAIRED_IN_FILE: Final = frozenset({"config", "data"})
 _NAMED: Final = re.compile(
-    r"(refit (?:rerun|status|runs|show|logs|history|promote|rollback|release|export|exclude|quarantine \w+) )NAME\b"
+    r"(refit (?:rerun|status|runs|show|logs|history|promote|rollback|release|export|exclude|delete|gc|quarantine \w+) )"
+    r"NAME\b"
 )
 
 

@@ -43,11 +43,14 @@ def _refuse_without_champion(store: ObjectStore) -> None:
     for run_id in islice(reversed(list(run_ids(store))), NEWEST_RUNS):
         outcome = read_outcome(store, run_id)
         if outcome is not None and outcome.champion is not None:
+            stands = store.exists(keys.version(outcome.champion))
+            by_hand = f"refit promote NAME {outcome.champion} --reason 'champion.json was lost'"
             raise Incomplete(
                 f"{keys.ref('champion')} and history/ are gone: when run {run_id} ended, {outcome.champion} was the "
                 "champion",
-                next="copy the whole store again, or make it the champion by hand: "
-                f"refit promote NAME {outcome.champion} --reason 'champion.json was lost'",
+                next="copy the whole store again"
+                + (f", or make it the champion by hand: {by_hand}" if stands else "")
+                + "; if the pipeline was being deleted, go on with that: refit delete NAME",
             )
 
 
