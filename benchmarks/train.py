@@ -53,8 +53,8 @@ class Ended:
     log_loss: float
 
 
-def batch(first: int, rows: int, rng: np.random.Generator) -> pa.RecordBatch:
-    """Rows a second apart; the odds follow four numbers and two texts."""
+def batch(first: int, rows: int, rng: np.random.Generator, more: int = 0) -> pa.RecordBatch:
+    """Rows a second apart; the odds follow four numbers and two texts, and none of `more` further numbers."""
     numbers = rng.normal(size=(8, rows))
     codes = {name: (rng.random(rows) ** 2 * count).astype(int) for name, count in CLASSES.items()}
     odds = numbers[:4].sum(axis=0) * 0.5 + np.sin(codes["store"]) + np.cos(codes["plan"])
@@ -66,12 +66,13 @@ def batch(first: int, rows: int, rng: np.random.Generator) -> pa.RecordBatch:
     for name, code in codes.items():
         words = pa.array([f"{name} {number:05d}" for number in range(CLASSES[name])])
         columns[name] = words.take(pa.array(code, mask=rng.random(rows) < 0.02))
+    columns |= {f"more_{index}": pa.array(rng.normal(size=rows)) for index in range(more)}
     columns["bought"] = pa.array(rng.random(rows) < 1 / (1 + np.exp(-odds)))
     return pa.RecordBatch.from_pydict(columns)
 
 
-def prepare(folder: Path, rows: int, file: str = FILE) -> None:
-    """A run of the file whose extract has stored `rows` rows in parts below `folder`."""
+def prepare(folder: Path, rows: int, file: str = FILE, more: int = 0) -> None:
+    """A run of that pipeline file below `folder`, whose extract has stored `rows` rows in parts, with flat memory."""
     from refit.core import keys
     from refit.core.addresses import file_url
     from refit.core.artifacts import describe
@@ -82,11 +83,10 @@ def prepare(folder: Path, rows: int, file: str = FILE) -> None:
 
     store, rng = open_store(file_url(folder)).under("bench/"), np.random.default_rng(0)
     as_of = datetime.fromtimestamp(rows, UTC)
-    pieces = [batch(first, min(65_536, rows - first), rng) for first in range(0, rows, 65_536)]
-    schema = pieces[0].schema
+    schema = batch(0, 1, np.random.default_rng(0), more).schema
     with PartWriter(lambda name: store.writer(keys.data(RUN_ID, "a", name)), schema, "at") as writer:
-        for piece in pieces:
-            writer.write(piece)
+        for first in range(0, rows, 65_536):
+            writer.write(batch(first, min(65_536, rows - first), rng, more))
     text = file.encode()
     store.put(keys.pipeline_file(RUN_ID), text)
     run = RunRecord(

@@ -19,7 +19,7 @@ def load(name: str, store: str | None = None) -> Any:
 
     Raises:
         ConfigError: no such pipeline, or nothing was promoted yet.
-        ArtifactError: the model is gone, altered, or holds a type that is not allowed.
+        ArtifactError: the model is gone, altered, holds a type that is not allowed, or does not say what it said.
     """
     from refit.predict.champion import load as load_champion
 

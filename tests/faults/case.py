@@ -11,16 +11,18 @@ from typing import Any
 import psycopg2
 import yaml
 
-from refit.core import artifacts, keys, registry
+from refit.core import artifacts, hand, keys, registry
 from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
 from refit.core.domain import ExtractManifest, Move, Outcome, StepName
+from refit.core.probe import Probed
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import Side, SnapshotReader
 from refit.run.rerun import Rerun
-from tests.fixtures import invariants, loans
+from tests.fixtures import commands, invariants, loans
+from tests.fixtures.commands import Calling, Command
 from tests.fixtures.forked import Done, Job, Started, start
 from tests.fixtures.postgres import execute
 
@@ -58,6 +60,14 @@ class Case:
     def run(self, days: float | None = SECOND, file: bytes = loans.FILE, **how: Any) -> Done:
         """A run as of so many days has ended."""
         return self.start(days, file, **how).done()
+
+    def calls(self, *words: str, **how: Any) -> Calling:
+        """A command goes on, on this store; `how` are further fields of the Command."""
+        self._runs += 1
+        self._passed.touch()
+        settings = {"REFIT_SOURCE_DSN": self.dsn}
+        fields = {"dsn": self.dsn, "settings": settings} | how
+        return commands.start(Command((*words, "--store", self.url), self._passed, **fields))
 
     def refused(self, code: int, kind: str, *words: str, **how: Any) -> Done:
         """A run has failed as told, said why in these words, and left production as it was.
@@ -109,16 +119,17 @@ class Case:
         assert self.champion_body == before
         return outcome
 
-    def copied(self) -> "Case":
+    def copied(self, name: str = "copied") -> "Case":
         """The same database, with a copy of the store as it stands."""
-        scratch = self.scratch / "copied"
+        scratch = self.scratch / name
         shutil.copytree(self.folder, scratch / "store" / "loans")
+        trust(file_url(scratch / "store"))
         return Case(self.dsn, file_url(scratch / "store"), scratch, dict(self.settings))
 
     def promote(self, version: str | None) -> Move:
         """A person has promoted the version."""
         assert version is not None
-        return registry.promote(self.store, version, who="a person", why="looked at it", now=datetime.now(UTC))
+        return hand.promote(self.store, version, who="a person", why="looked at it", now=datetime.now(UTC))
 
     def sql(self, *statements: str) -> None:
         execute(self.dsn, *statements)
@@ -192,6 +203,13 @@ class Case:
     @property
     def _passed(self) -> Path:
         return self.scratch / f"passed-{self._runs}"
+
+
+def trust(url: str) -> None:
+    """A store in a folder is known to honour conditions: the races that find out have tests of their own."""
+    store = open_store(url)
+    found = Probed(url=store.url, endpoint=store.endpoint, probed_at=datetime.now(UTC))
+    store.put(f"{keys.PROBE}result.json", found.to_json())
 
 
 def failed_as(done: Done, code: int, kind: str, *words: str) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from refit.core import registry
+from refit.core import hand, registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Outcome
 from tests.faults.case import SECOND, THIRD, Case, edited
@@ -37,14 +37,14 @@ def test_with_approval_by_hand_no_run_moves_the_champion_and_the_next_one_is_hel
 def test_after_a_rollback_accepted_candidates_wait_until_the_hold_is_lifted(case: Case) -> None:
     first = case.champion.version
     left = case.good("promoted", days=56).version
-    registry.rollback(case.store, None, now=datetime.now(UTC), **WHO)
+    hand.rollback(case.store, None, now=datetime.now(UTC), **WHO)
     assert (case.champion.version, case.champion.barred) == (first, (left,))
 
     waiting = case.good("awaiting_approval", days=SECOND)
     assert was_accepted(waiting)
     assert case.champion.version == first
 
-    registry.release(case.store, now=datetime.now(UTC), **WHO)
+    hand.release(case.store, now=datetime.now(UTC), **WHO)
     assert case.champion.version == first
     promoted = case.good("promoted", days=THIRD)
     assert (case.champion.version, case.champion.previous) == (promoted.version, first)
@@ -54,7 +54,7 @@ def test_after_a_rollback_accepted_candidates_wait_until_the_hold_is_lifted(case
 
 def test_a_version_that_waited_can_still_be_promoted_after_a_rollback_and_lifts_the_hold(case: Case) -> None:
     case.good("promoted", days=56)
-    registry.rollback(case.store, None, now=datetime.now(UTC), **WHO)
+    hand.rollback(case.store, None, now=datetime.now(UTC), **WHO)
     waiting = case.good("awaiting_approval", days=SECOND)
     case.promote(waiting.version)
     assert case.champion.hold is None

@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,9 @@ import pytest
 from refit.core import registry
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, ExtractManifest, TrainManifest
-from refit.core.probe import probe
 from refit.core.store import ObjectStore, open_store
 from refit.demo.postgres import on_database
+from tests.faults.case import trust
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Job, run
 from tests.fixtures.postgres import execute
@@ -36,9 +36,9 @@ def pipeline_store(folder: Path) -> ObjectStore:
 
 
 def copy(before: Path, folder: Path) -> None:
-    """The store stands in `folder`, and is known to honour conditions: the probe's races have tests of their own."""
+    """The store stands in `folder`, and is known to honour conditions."""
     shutil.copytree(before, folder)
-    probe(open_store(f"file://{folder}"), now=datetime.now(UTC))
+    trust(f"file://{folder}")
 
 
 def job(dsn: str, folder: Path, at: datetime, name: str, kill_at: int | None = None) -> Job:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import refit
-from refit.core import keys, registry
+from refit.core import hand, keys
 from refit.core.domain import FORMAT
 from refit.core.runs import run_ids
 from tests.faults.case import THIRD, Case, failed_as
@@ -48,7 +48,7 @@ def test_an_old_store_is_shown_predicts_and_goes_on(old: Case) -> None:
     assert outcome.verdict is not None
     assert all(check.against != "dummy" for check in outcome.verdict.checks)
     invariants.check(old.store)
-    assert registry.rollback(old.store, first, who="me", why="x", now=outcome.finished_at).version == first
+    assert hand.rollback(old.store, first, who="me", why="x", now=outcome.finished_at).version == first
 
 
 def test_what_a_later_version_wrote_is_refused_with_the_version_that_knows_it(case: Case) -> None:

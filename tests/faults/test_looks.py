@@ -4,7 +4,7 @@ import os
 import signal
 from datetime import UTC, datetime
 
-from refit.core import registry
+from refit.core import hand
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, Look, Outcome
 from refit.core.effects import Moment
@@ -29,7 +29,7 @@ def test_a_promotion_whose_run_was_killed_at_once_counts_as_a_look_after_a_rollb
     first = case.champion.version
     assert case.run(inject=killed_after_the_champion_moved).code == -9
     assert case.champion.version == case.runs[-1]
-    registry.rollback(case.store, None, who="a person", why="worse", now=datetime.now(UTC))
+    hand.rollback(case.store, None, who="a person", why="worse", now=datetime.now(UTC))
     assert case.champion.version == first
     look = look_of(case, case.good("awaiting_approval", days=THIRD))
     assert look is not None

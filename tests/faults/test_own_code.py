@@ -1,5 +1,7 @@
 """Estimators and transformers of a user's own package: whole runs, and what they can do wrong."""
 
+import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import refit
 from refit.core.context import read_manifest
 from refit.core.domain import TrainManifest
 from refit.core.errors import ArtifactError
+from refit.core.runs import read_outcome
 from refit.ml.persist import BrokenModel
 from tests.faults.case import FIRST, SECOND, Case, edited
+from tests.faults.gates import wait_until
 from tests.fixtures import loans
 from tests.fixtures.calls import call
 from tests.fixtures.own_package import line_of, put_on_path, write_package
@@ -138,3 +142,35 @@ def test_check_names_a_package_that_is_not_on_the_path(tmp_path: Path) -> None:
     missing = call("check", str(tmp_path / "refit.yaml"))
     assert missing.code == 64
     assert missing.err.count("there is no module acmebank here") == 2
+
+
+def pooled(**params: str) -> bytes:
+    return edited(model={"estimator": "acmebank.models.Pooled", "params": params})
+
+
+def test_a_killed_worker_of_own_code_costs_an_attempt(empty: Case, on_path: dict[str, Any]) -> None:
+    flag = empty.scratch / "flag"
+    outcome = empty.good(days=FIRST, file=pooled(flag=str(flag)), **on_path)
+    assert outcome.steps["train"].attempts == 2
+
+
+def test_a_worker_of_own_code_that_is_always_killed_ends_the_run_with_75(empty: Case, on_path: dict[str, Any]) -> None:
+    words = ("a worker process of the fit was killed", "more memory")
+    empty.refused(75, "dependency DependencyError", *words, days=FIRST, file=pooled(), **on_path)
+
+
+def test_a_fit_that_never_ends_is_ended_by_sigterm_and_blocks_no_later_run(
+    empty: Case, on_path: dict[str, Any]
+) -> None:
+    began = empty.scratch / "began"
+    file = edited(model=CAREFUL | {"params": {"fails": "to end"}})
+    endless = empty.start(days=FIRST, file=file, settings={"TESTS_FIT_BEGAN": str(began)}, **on_path)
+    wait_until(began.exists, "the fit begins")
+    assert endless.process.pid is not None
+    os.kill(endless.process.pid, signal.SIGTERM)  # as `timeout 2h refit run FILE` does
+    assert endless.done().code == 143
+    outcome = read_outcome(empty.store, empty.runs[-1])
+    assert outcome is not None
+    assert outcome.error is not None
+    assert (outcome.outcome, outcome.error.error_class, outcome.error.step) == ("failed", "killed", "train")
+    empty.good(days=FIRST, file=edited(model=CAREFUL), wait_seconds=0.0, **on_path)

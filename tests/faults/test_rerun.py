@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refit.core import keys, registry
+from refit.core import hand, keys
 from refit.core.addresses import file_url
 from refit.core.context import read_manifest
 from refit.core.domain import (
@@ -273,7 +273,7 @@ def test_a_person_who_moves_the_champion_during_a_rerun_comes_first(case: Case, 
     if after == "promoted":
         case.promote(old)
     else:
-        registry.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
+        hand.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
     gate.open()
     done = going_on.done()
     failed_as(done, 79, "superseded Superseded", "the champion was moved", "refit rerun NAME")
@@ -309,7 +309,7 @@ def test_gc_keeps_what_a_rerun_took_over(case: Case) -> None:
     assert collected.code == 0
     assert keys.run_record(parent) not in {listed.key for listed in case.store.list(keys.RUNS)}
     invariants.check(case.store)
-    back = registry.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
+    back = hand.rollback(case.store, None, who="a person", why="looked at it", now=datetime.now(UTC))
     assert back.version == outcome.run_id
     assert case.store.exists(case.extract_of(outcome).reused.key)  # type: ignore[union-attr]
 

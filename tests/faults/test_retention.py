@@ -104,6 +104,18 @@ def test_parts_of_an_older_start_go_when_no_version_needs_them(case: Case) -> No
     invariants.check(case.store)
 
 
+def test_the_champion_before_this_one_stays_for_a_rollback_also_where_one_version_is_kept(case: Case) -> None:
+    first = case.champion.version
+    second = case.good("awaiting_approval", days=SECOND, file=FEW)
+    case.promote(second.version)
+    case.promote(case.good("awaiting_approval", days=THIRD, file=FEW).version)
+    age(case, 365)
+    assert gc(case).code == 0
+    assert call("rollback", "loans", "--reason", "x", "--store", case.url).code == 0
+    assert case.champion.version == second.version != first
+    invariants.check(case.store)
+
+
 def test_nothing_younger_than_a_week_goes(old: Case) -> None:
     age(old, 6.9)
     assert gc(old).document["gone"]["bytes"] == 0

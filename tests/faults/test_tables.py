@@ -9,6 +9,7 @@ from refit.core.addresses import file_url
 from refit.core.store import open_store
 from refit.demo.postgres import on_database
 from tests.faults import tables
+from tests.faults.case import trust
 from tests.fixtures import invariants, loans
 from tests.fixtures.forked import Job, start
 from tests.fixtures.fuzz import examples
@@ -32,6 +33,7 @@ def test_any_table_ends_in_an_outcome_that_is_told(group: int, odd: str, tmp_pat
     for seed in range(group, SEEDS, GROUPS):
         file = tables.make(odd, seed)
         url = file_url(tmp_path / f"store-{seed}")
+        trust(url)
         for days in (50, 65):
             done = start(Job(url, odd, file, loans.at(days), tmp_path / "passed")).done()
             assert done.code in (0, 64, 65), f"seed {seed}: {done}\n{file.decode()}"

@@ -194,6 +194,16 @@ def stream(days: int, shock: float, rng: np.random.Generator) -> Stream:
     return Stream(X, y, day)
 
 
+def drifting(weeks: int, shock: float, step: float, rng: np.random.Generator) -> tuple[Stream, Array]:
+    """Days whose coefficients move by N(0, step²) each week; and the coefficients, shape (weeks, 11)."""
+    n, days = 7 * weeks * ROWS_A_DAY, 7 * weeks
+    X = np.column_stack([np.ones(n), rng.normal(size=(n, 10))])
+    day = np.repeat(np.arange(days), ROWS_A_DAY)
+    betas = BETA + np.cumsum(step * rng.normal(size=(weeks, len(BETA))), axis=0)
+    logit = np.einsum("ij,ij->i", X, betas[day // 7]) + shock * rng.normal(size=days)[day]
+    return Stream(X, (rng.random(n) < sigmoid(logit)).astype(int), day), betas
+
+
 def fit(X: Array, y: Array) -> Array:
     """Logistic regression with penalty ½·10⁻³‖b‖², by Newton's method from the truth."""
     b = BETA.copy()
@@ -204,12 +214,12 @@ def fit(X: Array, y: Array) -> Array:
     return b
 
 
-def expected_loss(b: Array, shock: float) -> float:
+def expected_loss(b: Array, shock: float, beta: Array = BETA) -> float:
     """Long-run log loss of the model b, over rows and days: f = xb and m = xβ + u are jointly normal."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     weights = weights / weights.sum()
-    spread_f, spread_m = np.linalg.norm(b[1:]), np.hypot(np.linalg.norm(BETA[1:]), shock)
+    spread_f, spread_m = np.linalg.norm(b[1:]), np.hypot(np.linalg.norm(beta[1:]), shock)
     softplus = weights @ np.logaddexp(0.0, b[0] + spread_f * nodes)
     m = spread_m * nodes
-    of_m = b[0] + (b[1:] @ BETA[1:]) / spread_m**2 * m
-    return float(softplus - weights @ (sigmoid(m) * of_m))
+    of_m = b[0] + (b[1:] @ beta[1:]) / spread_m**2 * m
+    return float(softplus - weights @ (sigmoid(beta[0] + m) * of_m))

@@ -45,12 +45,15 @@ def connected(pipeline: "Pipeline", open_root: "Callable[[], ObjectStore]") -> I
 
 
 def _store(pipeline: "Pipeline", root: "ObjectStore") -> str:
-    """Raises ConditionsIgnored, AccessError, DependencyError."""
+    """Raises ConditionsIgnored, AccessError, DependencyError; ArtifactError where a run would refuse what is there."""
     from refit.core.probe import probe
     from refit.core.runs import run_ids
+    from refit.core.whole import refuse_incomplete
 
     probe(root, now=datetime.now(UTC))
-    runs = sum(1 for _ in run_ids(root.under(f"{pipeline.name}/")))
+    store = root.under(f"{pipeline.name}/")
+    refuse_incomplete(store)
+    runs = sum(1 for _ in run_ids(store))
     return f"{root.url} takes conditional writes; {plural(runs, 'run')} of {pipeline.name}"
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from refit.cli import story
 from refit.cli.answer import say, say_json, talk
 from refit.cli.failure import block, completed
-from refit.cli.overview import since
 from refit.cli.place import Place
 from refit.cli.session import Session
 from refit.cli.words import age
@@ -14,7 +13,7 @@ from refit.core import artifacts
 from refit.core.config import parse_pipeline
 from refit.core.domain import Failure, Move, Outcome
 from refit.core.errors import RefitError
-from refit.core.registry import read_champion, read_history
+from refit.core.registry import read_champion, stands_since
 from refit.core.step import read_run
 
 
@@ -79,5 +78,5 @@ def _production(place: Place, now: datetime) -> str:
     champion = _champion(place)
     if champion is None:
         return ""
-    promoted_at = since(read_history(place.store), champion)
+    promoted_at = stands_since(place.store, champion)
     return f"{champion.version} stays in production, {age((now - promoted_at).total_seconds())} old"

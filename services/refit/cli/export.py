@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from refit.cli.answer import say, say_json
+from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, store_option
 from refit.cli.place import find
 
@@ -26,6 +26,8 @@ def export(target: str, folder: Path, version: str | None, store: str | None, as
     from refit.predict.export import export_model
 
     model = open_model(place.store, place.name, version)
+    for note in model.notes:
+        talk(f"note: {note}")
     files = export_model(model, folder)
     if as_json:
         say_json(

@@ -44,13 +44,12 @@ def gc(target: str, dry_run: bool, wait: int, store: str | None, as_json: bool) 
     the gc after the one that removed the version.
     """
     place = find(target, store)
-    retention = _retention(place)
     if dry_run:
         now = clock_of(place.store, keys.ref("lock")) if place.store.exists(keys.ref("lock")) else datetime.now(UTC)
-        _tell(place, find_waste(place.store, retention, now), dry_run=True, as_json=as_json)
+        _tell(place, find_waste(place.store, _retention(place), now), dry_run=True, as_json=as_json)
         return
     with _held(place, wait):
-        waste = find_waste(place.store, retention, clock_of(place.store, keys.ref("lock")))
+        waste = find_waste(place.store, _retention(place), clock_of(place.store, keys.ref("lock")))
         with _counted(waste.objects) as done:
             collect(place.store, waste, done)
         swept = place.root.sweep(LEAST_AGE)
@@ -77,15 +76,22 @@ def delete(target: str, dry_run: bool, yes: bool, wait: int, store: str | None, 
         with _held(place, wait):
             found = everything(place.store)
             with _counted(found) as done:
-                for listed in found:
-                    if listed.key != keys.ref("lock"):
-                        place.store.delete(listed.key)
-                        done(listed)
-        place.store.delete(keys.ref("lock"))
+                _delete_all(place, found, done)
     if as_json:
         say_json({"format": 1, "pipeline": place.name, "dry_run": dry_run, "objects": len(found)})
     else:
         say(f"{'would go' if dry_run else 'deleted'}: {what}")
+
+
+def _delete_all(place: Place, found: Sequence[Listed], done: Callable[[Listed], None]) -> None:
+    """Nothing of the pipeline stands. The lock goes last, while it is still held: freed, it may be another's."""
+    lock = keys.ref("lock")
+    while rest := [listed for listed in found if listed.key != lock]:
+        for listed in rest:
+            place.store.delete(listed.key)
+            done(listed)
+        found = everything(place.store)  # a person may have moved the champion meanwhile
+    place.store.delete(lock)
 
 
 def _retention(place: Place) -> Retention:

@@ -9,11 +9,11 @@ import click
 from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, reason_option, store_option
 from refit.cli.place import find
-from refit.core import registry
-from refit.core.domain import Move
+from refit.core import artifacts, environment, hand, registry
+from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
-from refit.core.store import Conflict
+from refit.core.store import Conflict, ObjectStore
 
 
 class Overtaken(SupersededError):
@@ -29,18 +29,24 @@ class Overtaken(SupersededError):
 @click.command(epilog=example("refit promote flight-delays 20130405t000000-k3fw --reason 'agreed with the airline'"))
 @name_argument
 @click.argument("version", metavar="VERSION")
+@click.option("--evaluated", is_flag=True, help="Its evaluated model, also where it was fitted again on all rows.")
 @reason_option
 @store_option
 @json_option
-def promote(target: str, version: str, reason: str, store: str | None, as_json: bool) -> None:
-    """Makes VERSION the champion of pipeline NAME, whatever its verdict; lifts a hold."""
+def promote(target: str, version: str, evaluated: bool, reason: str, store: str | None, as_json: bool) -> None:
+    """Makes VERSION the champion of pipeline NAME, whatever its verdict; lifts a hold.
+
+    Where publish.fit_on is all, accepted candidates were fitted again on all rows, and that model is taken.
+    """
     place = find(target, store)
+    fit_on: FitOn | None = "evaluated" if evaluated else None
     with _overtaken(place.name):
-        move = registry.promote(place.store, version, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = hand.promote(place.store, version, who=created_by(), why=reason, now=datetime.now(UTC), fit_on=fit_on)
     verdict = registry.read_version(place.store, version).verdict
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
     _tell(place.name, move, as_json=as_json)
+    _note_changes(place.store, version)
     talk(f"next: refit status {place.name}; to take it back: refit rollback {place.name} --reason '…'")
 
 
@@ -57,8 +63,9 @@ def rollback(target: str, to: str | None, reason: str, store: str | None, as_jso
     """
     place = find(target, store)
     with _overtaken(place.name):
-        move = registry.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = hand.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
+    _note_changes(place.store, move.version)
     talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
 
 
@@ -71,7 +78,7 @@ def release(target: str, reason: str, store: str | None, as_json: bool) -> None:
     """Lifts the hold on promotions of pipeline NAME; the champion stays."""
     place = find(target, store)
     with _overtaken(place.name):
-        move = registry.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
+        move = hand.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
     talk("accepted candidates are promoted by themselves again; next: refit run FILE")
 
@@ -84,6 +91,16 @@ def _overtaken(name: str) -> Iterator[None]:
         raise Overtaken(name) from error
 
 
+def _note_changes(store: ObjectStore, version: str) -> None:
+    """Says what differs here from where the version was fitted, unless nothing fits models here."""
+    if "scikit-learn" not in environment.versions():
+        return
+    artifact = registry.read_version(store, version).train
+    train = TrainManifest.from_json(artifacts.read(store, artifact), artifact.key)
+    if changed := environment.changes(train.environment):
+        talk(f"note: since it was fitted, {'; '.join(changed)} here; the next run asks whether it says what it said")
+
+
 def _tell(name: str, move: Move, *, as_json: bool) -> None:
     if as_json:
         say_json({"format": 1, "pipeline": name, "move": move.model_dump(mode="json", by_alias=True)})
@@ -91,4 +108,5 @@ def _tell(name: str, move: Move, *, as_json: bool) -> None:
         say(f"the hold on {name} is lifted; its champion stays {move.version}")
     else:
         was = f" (was {move.previous})" if move.previous and move.previous != move.version else ""
-        say(f"the champion of {name} is now {move.version}{was}")
+        again = ", the model fitted again on all rows" if move.fit_on == "all" else ""
+        say(f"the champion of {name} is now {move.version}{again}{was}")

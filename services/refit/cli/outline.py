@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from refit.cli.words import plural
-from refit.core.config import GateLine, Pipeline
+from refit.core.config import GateLine, Model, Pipeline
 from refit.core.config_search import Search, most
 from refit.core.config_types import duration_text
 
@@ -24,6 +24,8 @@ def outline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield "gate" if index == 0 else "", line_words(line)
     yield "report", ", ".join(pipeline.evaluate.scores)
     yield "approval", "a person promotes" if pipeline.publish.approval == "manual" else "promoted when the gate accepts"
+    if pipeline.publish.fit_on == "all":
+        yield "goes out", "the same fitted again on all rows of the window, held-out ones included"
     yield "schedule", f"{schedule.cron} in {schedule.timezone}" if schedule else "none; run it by hand"
 
 
@@ -64,7 +66,15 @@ def _model(pipeline: Pipeline) -> str:
     params = ", ".join(f"{name}={value}" for name, value in model.params.items())
     weights = f", classes weighted: {model.class_weight}" if model.class_weight is not None else ""
     part = f", on {model.sample.rows:,} random training rows" if model.sample else ""
-    return f"{model.estimator}({params}){weights}{part}"
+    return f"{model.estimator}({params}){weights}{part}{_batches(model)}"
+
+
+def _batches(model: Model) -> str:
+    if model.batches is None:
+        return ""
+    passes = model.batches.passes
+    often = "" if passes is None else f", {passes} times each" if passes > 1 else ", once each"
+    return f", batch by batch on all training rows{often}"
 
 
 def search_words(search: Search) -> str:

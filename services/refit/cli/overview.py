@@ -14,7 +14,7 @@ from refit.core.cron import next_time
 from refit.core.domain import Move, SnapshotRef, VerdictRef, Version
 from refit.core.errors import RefitError
 from refit.core.refs import read_ref
-from refit.core.registry import read_champion, read_history, read_version
+from refit.core.registry import read_champion, read_version, stands_since
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore
 
@@ -113,7 +113,7 @@ class Overview:
 
 
 def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
-    """The pipeline as it stands.
+    """The pipeline as it stands: a listing of its runs and about a dozen reads, however long it has run.
 
     Raises:
         ArtifactError: champion.json or another ref is lost or malformed.
@@ -138,7 +138,7 @@ def _read_champion(store: ObjectStore) -> Champion | None:
     if found is None:
         return None
     move = found[0]
-    promoted_at = since(read_history(store), move)
+    promoted_at = stands_since(store, move)
     verdict = read_ref(store, "verdict", VerdictRef)
     confirmed_at = verdict[0].confirmed_at if verdict else None
     try:
@@ -147,16 +147,6 @@ def _read_champion(store: ObjectStore) -> Champion | None:
         version = None
     fresh = confirmed_at if confirmed_at and confirmed_at >= promoted_at else None
     return Champion(move, promoted_at, fresh, version)
-
-
-def since(history: list[Move], champion: Move) -> datetime:
-    """When the version in production became the champion; a release moves nothing."""
-    at = champion.at
-    for move in reversed(history):
-        if move.version != champion.version:
-            break
-        at = move.at
-    return at
 
 
 def _schedule(store: ObjectStore, last: PastRun | None) -> Schedule | None:
@@ -173,6 +163,7 @@ def _champion_document(champion: Champion, now: datetime) -> dict[str, Any]:
     return {
         "version": champion.move.version,
         "generation": champion.move.generation,
+        "fit_on": champion.move.fit_on,
         "promoted_at": iso(champion.promoted_at),
         "confirmed_at": iso(champion.confirmed_at),
         "age_seconds": round(champion.age_seconds(now), 3),

@@ -73,6 +73,7 @@ def document(planned: Planned) -> dict[str, Any]:
             {"score": line.score, "line": line.line, "limit": line.limit, "detectable": gain} for line, gain in found
         ],
         "approval": approval(planned),
+        "fit_on": pipeline.publish.fit_on,
         "steps": {
             step: {"seconds": cost.seconds, "max_rss_bytes": cost.max_rss_bytes}
             for step, cost in prospect.costs.items()

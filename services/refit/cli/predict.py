@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from refit.cli.answer import say, say_json
+from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, store_option
 from refit.cli.place import find
 
@@ -27,7 +27,10 @@ def predict(target: str, source: Path, output: Path, store: str | None, as_json:
     from refit.predict.champion import open_model
     from refit.predict.score import predict_file
 
-    scored = predict_file(open_model(place.store, place.name), source, output)
+    model = open_model(place.store, place.name)
+    for note in model.notes:
+        talk(f"note: {note}")
+    scored = predict_file(model, source, output)
     if as_json:
         say_json(
             {
@@ -38,6 +41,7 @@ def predict(target: str, source: Path, output: Path, store: str | None, as_json:
                 "input": str(source),
                 "output": str(output),
                 "columns": list(scored.columns),
+                "notes": list(model.notes),
             }
         )
     else:

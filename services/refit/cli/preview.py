@@ -26,6 +26,8 @@ def lines(planned: Planned, file: str, *, local: bool) -> Iterator[str]:
     yield _labelled("takes", _cost(planned.prospect))
     if planned.pipeline.model.search is not None:
         yield _labelled("", f"train searches {search_words(planned.pipeline.model.search)}")
+    if planned.pipeline.publish.fit_on == "all":
+        yield _labelled("", f"and, once a candidate is accepted, {_second_fit(planned.prospect)}")
     champion = planned.prospect.champion
     stays = f"{champion.version} stays in production" if champion else "there is still no champion"
     yield _labelled("on failure", f"what may pass by itself is tried 3 times, after 5 and 20 s; {stays}")
@@ -81,6 +83,12 @@ def _cost(prospect: Prospect) -> str:
     )
     memory = f"{prospect.costs[largest].max_rss_bytes / 2**20:,.0f} MiB in {largest}"
     return f"about {seconds} and {memory}, by the last {words.plural(prospect.measured, 'whole run')}"
+
+
+def _second_fit(prospect: Prospect) -> str:
+    train = prospect.costs.get("train")
+    took = f": {words.seconds(train.seconds)} and {train.max_rss_bytes / 2**20:,.0f} MiB last" if train else ""
+    return f"a second fit in evaluate, on all rows, that takes a little more than train{took}"
 
 
 def about(rows: int) -> str:

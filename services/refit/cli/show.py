@@ -14,7 +14,7 @@ from refit.cli.options import example, json_option, name_argument, run_id_argume
 from refit.cli.past import PastRun, read_lock, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
-from refit.cli.story import OUTCOME_TONES, check_lines
+from refit.cli.story import OUTCOME_TONES, check_lines, opponent_words, refit_lines
 from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
@@ -83,6 +83,15 @@ def lines(place: Place, past: PastRun, found: list[Manifest], *, local: bool) ->
         yield from _verdict_lines(past.outcome.verdict)
     else:
         yield _labelled("why", why(past))
+    for manifest in found:
+        if not isinstance(manifest, EvaluateManifest):
+            continue
+        yield from refit_lines(manifest, indent=" " * (2 + LABEL_WIDTH))
+        for one in manifest.opponents:
+            yield _labelled(one.role, opponent_words(one))
+        if manifest.promise:
+            promise = manifest.promise
+            yield _labelled("promise", f"{promise.version} was promoted over {promise.over}: {promise.reason}")
     if past.outcome:
         yield from _outcome_lines(place, past.outcome)
     for manifest in found:
@@ -141,7 +150,8 @@ def artifacts_of(found: list[Manifest]) -> Iterator[Artifact]:
             yield manifest.model
             yield from (manifest.search.table,) if manifest.search else ()
         elif isinstance(manifest, EvaluateManifest):
-            yield from (one for one in (manifest.predictions, manifest.report) if one)
+            again = (manifest.refit.model, manifest.refit.predictions) if manifest.refit else ()
+            yield from (one for one in (manifest.predictions, *again, manifest.report) if one)
 
 
 def _labelled(label: str, text: str) -> str:

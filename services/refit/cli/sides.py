@@ -48,7 +48,7 @@ def read_side(place: Place, run_id: str) -> Side:
     if train is not None:
         rows = rows.model_copy(update={"train": train.rows})
     if evaluate is not None:
-        rows = rows.model_copy(update={"holdout": evaluate.rows_holdout, "clean": evaluate.rows_clean})
+        rows = rows.model_copy(update=evaluate.counts)
     return Side(
         past=read_past(store, run_id, read_lock(store, datetime.now(UTC))),
         run=run,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,7 +10,7 @@ import click
 
 from refit.cli import words
 from refit.cli.answer import is_terminal, paint, say, say_json, talk
-from refit.cli.failure import describe, error_document
+from refit.cli.failure import completed, describe, error_document
 from refit.cli.options import example, json_option, optional_name_argument, store_option
 from refit.cli.overview import Champion, Overview, read_overview
 from refit.cli.place import find, names, open_root
@@ -20,6 +21,7 @@ from refit.core.store import ObjectStore
 
 HEAD: Final = ("PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST RUN", "NEXT")
 LABEL_WIDTH: Final = 11
+AT_ONCE: Final = 8  # botocore keeps ten connections
 
 
 @click.command(epilog=example("refit status", "refit status flight-delays", "refit status refit.yaml --json"))
@@ -29,7 +31,8 @@ LABEL_WIDTH: Final = 11
 def status(target: str | None, store: str | None, as_json: bool) -> None:
     """Shows champion, age, score, last run and next action: of all pipelines in a line each, or of NAME in full.
 
-    AGE counts from the verdict that last confirmed or replaced the champion.
+    AGE counts from the verdict that last confirmed or replaced the champion. A pipeline whose documents are damaged is
+    told below the others, and gives the exit code.
     """
     now = datetime.now(UTC)
     if target is None:
@@ -45,10 +48,12 @@ def status(target: str | None, store: str | None, as_json: bool) -> None:
 
 
 def _show_all(root: ObjectStore, now: datetime, *, as_json: bool) -> None:
-    found = [(name, _try(root, name, now)) for name in names(root)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # each waits for a bucket most of the time
+        found = list(pool.map(lambda name: (name, _try(root, name, now)), names(root)))
+    broken = {name: completed(describe(one), None, name) for name, one in found if isinstance(one, RefitError)}
     if as_json:
         documents = [
-            one.document() if isinstance(one, Overview) else {"pipeline": name} | error_document(describe(one))
+            one.document() if isinstance(one, Overview) else {"pipeline": name} | error_document(broken[name])
             for name, one in found
         ]
         say_json({"format": 1, "pipelines": documents})
@@ -56,6 +61,11 @@ def _show_all(root: ObjectStore, now: datetime, *, as_json: bool) -> None:
         say(words.table(HEAD, [_row(name, one) for name, one in found]))
     else:
         talk(f"no pipeline is in {root.url} yet; start one: refit run FILE")
+    for name, failure in broken.items():
+        talk(f"{name} is broken: {failure.message}")
+        talk(f"  next  {failure.next}")
+    if broken:
+        sys.exit(max(failure.exit_code for failure in broken.values()))
 
 
 def _try(root: ObjectStore, name: str, now: datetime) -> Overview | RefitError:
@@ -68,7 +78,7 @@ def _try(root: ObjectStore, name: str, now: datetime) -> Overview | RefitError:
 
 def _row(name: str, found: Overview | RefitError) -> tuple[str, ...]:
     if isinstance(found, RefitError):
-        return (name, "broken", "-", "-", "-", words.one_line(found.message, 60))
+        return (name, "broken", "-", "-", "-", f"refit status {name}")
     champion = found.champion
     return (
         name,
@@ -114,7 +124,9 @@ def lines(found: Overview, *, local: bool) -> Iterator[str]:
 def _champion_lines(champion: Champion, now: datetime, *, local: bool) -> Iterator[str]:
     promoted = words.age((now - champion.promoted_at).total_seconds())
     confirmed = f", confirmed {words.age(champion.age_seconds(now))} ago" if champion.confirmed_at else ""
-    yield _labelled("champion", f"{champion.move.version}  for {promoted} (move {champion.move.generation}){confirmed}")
+    again = ", fitted again on all rows" if champion.move.fit_on == "all" else ""
+    move = f"(move {champion.move.generation})"
+    yield _labelled("champion", f"{champion.move.version}{again}  for {promoted} {move}{confirmed}")
     if champion.version is None:
         yield _labelled("", paint("its version's document is gone or malformed", "bad"))
     else:

@@ -19,6 +19,7 @@ from refit.core.domain import (
     ExtractManifest,
     Manifest,
     Move,
+    Opponent,
     Outcome,
     PublishManifest,
     RunRecord,
@@ -113,8 +114,37 @@ def _extracted(manifest: ExtractManifest) -> tuple[str, list[Line]]:
 def _evaluated(manifest: EvaluateManifest) -> tuple[str, list[Line]]:
     rows = count(manifest.rows_clean)
     first = manifest.baseline == "dummy"
-    text = f"{rows} rows held out; a first model meets a dummy" if first else f"{rows} rows that neither model has seen"
-    return text, check_lines(manifest.verdict.checks, indent=INDENT)
+    meets = "without a champion to compare it meets" if manifest.opponents else "a first model meets"
+    text = f"{rows} rows held out; {meets} a dummy" if first else f"{rows} rows that neither model has seen"
+    lines = check_lines(manifest.verdict.checks, indent=INDENT)
+    changed = [one for one in manifest.opponents if one.state == "stored" and one.changes]
+    return text, [
+        *lines,
+        *(Line(f"{INDENT}the {one.role} {opponent_words(one)}") for one in changed),
+        *map(Line, refit_lines(manifest, indent=INDENT)),
+    ]
+
+
+def refit_lines(manifest: EvaluateManifest, *, indent: str) -> list[str]:
+    """What became of models fitted on all rows (publish.fit_on): this run's, and the champion's."""
+    lines = [f"{indent}{manifest.twins.reason}"] if manifest.twins else []
+    if refit := manifest.refit:
+        of_there = "" if refit.rows == refit.rows_there else f" of {count(refit.rows_there)}"
+        lines.append(
+            f"{indent}fitted again on {count(refit.rows)}{of_there} rows, held-out ones included: this model goes out"
+        )
+    return lines
+
+
+def opponent_words(one: Opponent) -> str:
+    """How a version took part in a comparison; why one did not, or was rebuilt, is among the warnings."""
+    if one.state == "unusable":
+        return f"{one.version}, which cannot be compared"
+    if one.state == "rebuilt":
+        less = f" without {', '.join(one.without)}" if one.without else ""
+        return f"{one.version}, by a stand-in rebuilt from its snapshot{less}"
+    told = [*one.changes, *([f"of {one.asked_rows} rows it says what it said"] if one.changes else [])]
+    return ": ".join(filter(None, (one.version, "; ".join(told))))
 
 
 def check_lines(checks: Sequence[Check], *, indent: str) -> list[Line]:
@@ -160,6 +190,8 @@ def _published(manifest: PublishManifest) -> str:
         was = f" (was {manifest.previous_champion})" if manifest.previous_champion else ", the first"
         return f"champion is now {manifest.champion}{was}"
     stays = f"champion stays {manifest.champion}" if manifest.champion else "there is no champion yet"
+    if manifest.fell_back:
+        return f"{stays}, and its evaluated model is back"
     return f"version waits for approval; {stays}" if manifest.outcome == "awaiting_approval" else stays
 
 
@@ -174,6 +206,8 @@ def ending(outcome: Outcome, total_seconds: float, report: str | None, why_waiti
     if outcome.outcome == "promoted":
         return [Line(f"promoted in {seconds(total_seconds)}" + (f"   {more}" if more else ""))]
     stays = STAYS if outcome.champion else "there is no champion yet"
+    if outcome.fell_back:
+        stays = f"the champion stays {outcome.champion}, and its evaluated model is back in production"
     lines = [Line(f"{outcome.outcome.replace('_', ' ')}: {_reason(outcome, why_waiting)}; {stays}")]
     if outcome.outcome == "awaiting_approval":
         lines.append(Line(f"to promote it:  refit promote {outcome.pipeline} {outcome.version} --reason '…'"))

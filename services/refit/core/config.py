@@ -15,7 +15,9 @@ from typing import Annotated, Any, Final, Literal, cast, get_args
 
 from pydantic import (
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -70,6 +72,22 @@ class Sample(Section):
     """How many training rows are kept; all, where there are no more."""
 
 
+class Batches(Section):
+    """Fitting by partial_fit: batch after batch of all training rows, in a random order that follows from the seed."""
+
+    passes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How often each training row is learned from. Default: as often as it takes to show the estimator a million rows,
+    at least once and at most 100 times; once where it has no max_iter, like naive Bayes, which counts."""
+    batch_rows: Annotated[int, Field(ge=1)] = 16_384
+    """Rows of one call of partial_fit, at most."""
+    checkpoint_rows: Annotated[int, Field(ge=1)] = 1_000_000
+    """After so many rows the state of the fit is kept; the attempt after one that was killed goes on from there."""
+
+
+def _batches_kind(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict | Batches) else "<switch>"
+
+
 class Model(Section):
     """The estimator and how it is built."""
 
@@ -82,12 +100,19 @@ class Model(Section):
     """balanced, or a mapping of class to weight; for classification."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """random_state of all that draws."""
-    incremental: Annotated[bool, not_built(False)] = False
-    """Fit by partial_fit over batches. Not built yet."""
+    incremental: Annotated[
+        Annotated[bool, Tag("<switch>")] | Annotated[Batches, Tag("<mapping>")], Discriminator(_batches_kind)
+    ] = False
+    """true, or a mapping: fit by partial_fit over shuffled batches, with memory that does not grow with the rows."""
     sample: Sample | None = None
     """Train on a random part of the training rows; the holdout stays whole."""
     search: Search | None = None
     """Parameters that are searched for, on the training rows alone."""
+
+    @property
+    def batches(self) -> Batches | None:
+        """How it is fitted batch by batch; None: on all rows at once."""
+        return Batches() if self.incremental is True else self.incremental or None
 
 
 class GateLine(Section):
@@ -174,8 +199,9 @@ class Publish(Section):
 
     approval: Literal["auto", "manual"] = "auto"
     """manual: an accepted candidate waits for `refit promote`."""
-    fit_on: Annotated[Literal["evaluated", "all"], not_built("evaluated")] = "evaluated"
-    """Rows that the published model is fitted on. all is not built yet."""
+    fit_on: Literal["evaluated", "all"] = "evaluated"
+    """all: an accepted candidate is fitted again on all rows of the window, and that model goes out; the gate compares
+    what was evaluated."""
 
 
 # --- read, and refused when set: later parts of refit -------------------------

@@ -216,6 +216,17 @@ def _weights_are_for_classes(sections: Sections) -> Broken:
         yield ("model", "params", "random_state"), "is given as model.seed too"
 
 
+def _batches_take_all_rows(sections: Sections) -> Broken:
+    model = sections.get("model")
+    if model is None or model.batches is None:
+        return
+    if model.sample is not None:
+        yield (
+            ("model", "sample"),
+            "fits on a part of the rows, and incremental on all of them: leave one out",
+        )
+
+
 def _search_is_of_whole_fits(sections: Sections) -> Broken:
     model = sections.get("model")
     if model is None or model.search is None:
@@ -223,7 +234,7 @@ def _search_is_of_whole_fits(sections: Sections) -> Broken:
     for name in model.search.space:
         if name in model.params:
             yield ("model", "search", "space", name), "is given as model.params too; take it out there, or here"
-    if model.incremental:
+    if model.batches is not None:
         yield ("model", "search"), "tries whole fits, and incremental makes none; leave one of the two out"
 
 
@@ -235,5 +246,6 @@ RULES: Final[tuple[Callable[[Sections], Broken], ...]] = (
     _roles_have_fitting_types,
     _sensitive_values_stay,
     _weights_are_for_classes,
+    _batches_take_all_rows,
     _search_is_of_whole_fits,
 )

@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import sys
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, distributions, version
 
 from refit.core.about import __version__
@@ -16,6 +17,8 @@ MAIN_PACKAGES = (
     "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "skops", "joblib", "lightgbm", "xgboost-cpu", "xgboost",
     "psycopg2-binary", "boto3",
 )  # fmt: skip
+
+MODEL_PACKAGES = ("refit", "python", "machine", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
 
 @functools.cache
@@ -28,6 +31,23 @@ def versions(names: tuple[str, ...] = MAIN_PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def changes(then: Mapping[str, str], packages: Collection[str] = ()) -> tuple[str, ...]:
+    """What differs here from the versions that a manifest tells, of all that a model's answers may depend on.
+
+    Args:
+        packages: Those beside scikit-learn and its kin that the model's file names.
+    """
+    if not then:
+        return ("nothing tells which versions fitted it",)
+    here = versions()
+    names = [*MODEL_PACKAGES, *(name for name in MAIN_PACKAGES if name.removesuffix("-cpu") in packages)]
+    return tuple(
+        f"{name} was {then.get(name, 'not there')} and is {here.get(name, 'not here')}"
+        for name in names
+        if then.get(name) != here.get(name)
+    )
 
 
 @functools.cache

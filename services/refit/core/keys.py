@@ -6,6 +6,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
     runs/<run_id>/refit.yaml                      the file as read
     runs/<run_id>/<step>.json                     manifest: create-once, written last
     runs/<run_id>/<step>/<attempt>/<name>         artifacts of one process's try
+    runs/<run_id>/train/checkpoint-<n>.json       create-once: how far a fit over batches has come
     runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
     runs/<run_id>/outcome.json                    create-once
     data/<run_id>/<attempt>/<name>                parts, updates, quarantine, profile
@@ -40,6 +41,15 @@ def manifest(run_id: str, step: str) -> str:
 
 def artifact(run_id: str, step: str, attempt: str, name: str) -> str:
     return f"runs/{run_id}/{step}/{attempt}/{name}"
+
+
+def checkpoint(run_id: str, number: int) -> str:
+    return f"runs/{run_id}/train/checkpoint-{number}.json"
+
+
+def is_checkpoint(key: str) -> bool:
+    """Whether it is a checkpoint's document, or the state that it names."""
+    return key.startswith(RUNS) and key.split("/")[2] == "train" and key.rpartition("/")[2].startswith("checkpoint-")
 
 
 def data(run_id: str, attempt: str, name: str) -> str:

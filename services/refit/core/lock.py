@@ -1,8 +1,9 @@
 """One run per pipeline at a time: refs/lock.json.
 
 The lock saves work; correctness rests on compare-and-swap alone. A holder renews it; its age is judged by the
-store's own clock. It is taken over when it is older than its time to live, or at once when the holder was a
-process of this machine that is gone. Who takes it from another run first settles that run.
+store's own clock. It is taken over when it is older than its time to live, or has not changed for so long under the
+eyes of who waits for it, or at once when the holder was a process of this machine that is gone. Who takes it from
+another run first settles that run.
 """
 
 import os
@@ -83,6 +84,7 @@ class Lock:
     ) -> None:
         self._store, self._holder, self._settle, self._gone = store, holder, settle, gone
         self._tag: str | None = None
+        self._seen: tuple[str, float] = ("", 0.0)
         self._generation = 0
         self._lost = False
         self._guard = threading.Lock()
@@ -102,7 +104,7 @@ class Lock:
             LockBusy: the other holder did not end in time.
         """
         started, told = clock(), False
-        while (other := self._try()) is not None:
+        while (other := self._try(clock)) is not None:
             waited = clock() - started
             if waited >= wait_seconds:
                 raise LockBusy(other, waited)
@@ -113,12 +115,12 @@ class Lock:
         self._renewer.start()
         return self
 
-    def _try(self) -> Holder | None:
+    def _try(self, clock: Callable[[], float]) -> Holder | None:
         """Takes the lock and returns None, or returns the holder that stands in the way."""
         try:
             entry = self._store.entry(_KEY)
         except NotFound:
-            return self._take(None, 0)
+            return self._take(None, 0, clock)
         try:
             ref = LockRef.from_json(entry.body, _KEY)
         except UnknownFormat:
@@ -127,18 +129,25 @@ class Lock:
             raise LockDamaged(error, self._store.url) from error
         holder = ref.holder
         if holder is not None and holder.run_id != self._holder.run_id:
-            if entry.age_seconds <= ref.ttl_seconds and not self._gone(holder):
+            age = max(entry.age_seconds, self._unchanged_seconds(entry.tag, clock()))
+            if age <= ref.ttl_seconds and not self._gone(holder):
                 return holder
             self._settle(holder.run_id)
-        return self._take(entry.tag, ref.generation)
+        return self._take(entry.tag, ref.generation, clock)
 
-    def _take(self, tag: str | None, generation: int) -> Holder | None:
+    def _unchanged_seconds(self, tag: str, now: float) -> float:
+        """How long this process has seen the lock as it is: after a clock was put back, it looks too young."""
+        if tag != self._seen[0]:
+            self._seen = (tag, now)
+        return now - self._seen[1]
+
+    def _take(self, tag: str | None, generation: int, clock: Callable[[], float]) -> Holder | None:
         self._tag, self._generation = tag, generation
         try:
             self._write(self._holder)
         except Conflict:
             found = read_ref(self._store, "lock", LockRef)
-            return found[0].holder if found and found[0].holder else self._try()  # freed at this moment
+            return found[0].holder if found and found[0].holder else self._try(clock)  # freed at this moment
         return None
 
     def _write(self, holder: Holder | None) -> None:

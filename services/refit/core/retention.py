@@ -3,7 +3,7 @@
 Kept whole are the runs that are young, hold the lock, or made a version that may be needed: the champion, its anchor,
 every version that a rollback may go to, the newest ones. Kept besides is every object that a document of these names,
 and what those documents name in turn: a young run trains on parts that old runs wrote. All else that is older than a
-week goes, the documents before what they name.
+week goes, checkpoints of fits that have ended too, the documents before what they name.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,12 +67,12 @@ def find_waste(store: ObjectStore, retention: Retention, now: datetime) -> Waste
     runs = _young_runs(listed, retention, now) | versions | _referred(store)
     runs |= set(names)  # of a version that goes with this gc, its parts go with the next
     kept = set(_named(store, sorted(runs)))
-    old = [
-        found for found in listed if now - found.modified_at > LEAST_AGE and not _stays(found.key, kept, runs, versions)
-    ]
+    kept |= {found.key for found in listed if found.key.startswith(keys.RUNS) and keys.run_of(found.key) in runs}
+    kept -= _spent(listed)
+    old = [found for found in listed if now - found.modified_at > LEAST_AGE and not _stays(found.key, kept, versions)]
     return Waste(
         objects=tuple(sorted(old, key=_place)),
-        runs=tuple(sorted({keys.run_of(found.key) for found in old if found.key.startswith(keys.RUNS)})),
+        runs=tuple(sorted({keys.run_of(found.key) for found in old if found.key.startswith(keys.RUNS)} - runs)),
         versions=tuple(name for name in names if name not in versions),
         kept=len(listed) - len(old),
     )
@@ -129,8 +129,8 @@ def _needed_versions(store: ObjectStore, retention: Retention, names: Sequence[s
     champion = read_champion(store)
     if champion is None:
         return needed
-    barred = champion[0].barred
-    earlier = dict.fromkeys(move.version for move in reversed(read_history(store)) if move.version not in barred)
+    left_out = {*champion[0].barred, champion[0].version}  # a rollback goes to neither
+    earlier = dict.fromkeys(move.version for move in reversed(read_history(store)) if move.version not in left_out)
     return needed | {champion[0].version, champion[0].anchor} | set(list(earlier)[: retention.versions])
 
 
@@ -199,10 +199,14 @@ def _artifacts(value: object) -> Iterator[Artifact]:
         yield from _artifacts(list(value.values()))
 
 
-def _stays(key: str, kept: set[str], runs: set[str], versions: set[str]) -> bool:
-    if key.startswith(keys.VERSIONS):
-        return keys.version_of(key) in versions
-    return key in kept or (key.startswith(keys.RUNS) and keys.run_of(key) in runs)
+def _spent(listed: Sequence[Listed]) -> set[str]:
+    """Checkpoints of fits that have ended: the manifest of train stands, and no attempt goes on from them."""
+    standing = {found.key for found in listed}
+    return {key for key in standing if keys.is_checkpoint(key) and keys.manifest(keys.run_of(key), "train") in standing}
+
+
+def _stays(key: str, kept: set[str], versions: set[str]) -> bool:
+    return keys.version_of(key) in versions if key.startswith(keys.VERSIONS) else key in kept
 
 
 def _place(found: Listed) -> tuple[int, str]:
@@ -210,6 +214,6 @@ def _place(found: Listed) -> tuple[int, str]:
     run_id, key = keys.run_of(found.key), found.key
     if key.startswith(keys.VERSIONS):
         return 0, key
-    if key in {keys.manifest(run_id, step) for step in STEPS}:
+    if key in {keys.manifest(run_id, step) for step in STEPS} or (keys.is_checkpoint(key) and key.endswith(".json")):
         return 1, key
     return {keys.run_record(run_id): 3, keys.outcome(run_id): 4}.get(key, 2), key

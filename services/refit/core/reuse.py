@@ -18,8 +18,8 @@ from refit.core.store import ObjectStore
 PARTS: Final[Mapping[StepName, tuple[str, ...]]] = {
     "extract": ("source", "window", "columns", "on_bad_row", "target"),
     "train": ("task", "split", "features", "model"),
-    "evaluate": ("evaluate",),
-    "publish": ("publish",),
+    "evaluate": ("evaluate", "publish.fit_on"),
+    "publish": ("publish.approval",),
 }
 """The parts of the file that decide what a step leaves, each beside those of the steps before it.
 
@@ -62,4 +62,5 @@ def take(store: ObjectStore, run: RunRecord, step: StepName) -> Manifest:
 
 
 def _plain(pipeline: Pipeline, part: str) -> Any:
-    return pipeline.model_dump(include={part})
+    section, _, key = part.partition(".")
+    return pipeline.model_dump(include={section: {key}} if key else {section})

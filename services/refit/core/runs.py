@@ -37,7 +37,7 @@ from refit.core.domain import (
 from refit.core.errors import ArtifactError
 from refit.core.lock import Lock, this_process
 from refit.core.refs import read_ref
-from refit.core.registry import move_of
+from refit.core.registry import fallback_of, move_of
 from refit.core.step import read_run
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -160,7 +160,8 @@ def conclude(
     champion = standing[0] if standing else None
     version = run.run_id if store.exists(keys.version(run.run_id)) else None
     move = _readable(lambda: move_of(store, run.run_id)) if version and found["publish"] is None else None
-    name, error = _name(found, move, failure)
+    fallen = _readable(lambda: fallback_of(store, run.run_id)) if version and found["publish"] is None else None
+    name, error = _name(found, move, fallen, failure)
     if error is not None and (drawn := _verdict_drawn(store, run.run_id, found["evaluate"])):
         name, error = drawn, None
     evaluate, publish = found["evaluate"], found["publish"]
@@ -175,6 +176,7 @@ def conclude(
         version=version,
         champion=champion.version if champion else None,
         previous_champion=publish.previous_champion if publish else move.previous if move else None,
+        fell_back=publish.fell_back if publish else fallen is not None,
         rows=_rows(found),
         verdict=evaluate.verdict if evaluate else None,
         scores=evaluate.scores if evaluate else {},
@@ -215,7 +217,7 @@ def _readable(read: Callable[[], Found | None]) -> Found | None:
 
 
 def _name(
-    found: Mapping[StepName, Manifest | None], move: Move | None, failure: Failure | None
+    found: Mapping[StepName, Manifest | None], move: Move | None, fallen: Move | None, failure: Failure | None
 ) -> tuple[OutcomeName, Failure | None]:
     publish, extract = found["publish"], found["extract"]
     if isinstance(publish, PublishManifest):
@@ -224,6 +226,8 @@ def _name(
         return "skipped", None
     if move is not None:
         return "promoted", None
+    if fallen is not None:
+        return "rejected", None
     error = failure or KILLED
     return ("superseded" if error.error_class == "superseded" else "failed"), error
 
@@ -234,7 +238,7 @@ def _rows(found: Mapping[StepName, Manifest | None]) -> Rows:
     if isinstance(train, TrainManifest):
         rows = rows.model_copy(update={"train": train.rows})
     if isinstance(evaluate, EvaluateManifest):
-        rows = rows.model_copy(update={"holdout": evaluate.rows_holdout, "clean": evaluate.rows_clean})
+        rows = rows.model_copy(update=evaluate.counts)
     return rows
 
 

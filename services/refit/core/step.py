@@ -81,7 +81,7 @@ def main(step: Step) -> NoReturn:
 
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
-    started, token = datetime.now(UTC), new_token()
+    started, begun, token = datetime.now(UTC), time.monotonic(), new_token()
     run_id, number = environment.get("REFIT_RUN_ID", ""), _number(environment.get("REFIT_ATTEMPT", ""))
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
@@ -104,7 +104,7 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
         attempt=token,
         number=number,
         failure=failure,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
+        seconds=time.monotonic() - begun,
         max_rss_bytes=max_rss_bytes(),
     )
     _leave(last_words, environment, store)
@@ -145,13 +145,17 @@ def record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Mani
     return manifest
 
 
-def scratch(step: StepName) -> tempfile.TemporaryDirectory[str]:
-    """A folder of one's own below the temporary folder, removed with the `with` block. Raises DiskError."""
+def scratch(name: str, below: Path | None = None) -> tempfile.TemporaryDirectory[str]:
+    """A folder of one's own below the temporary folder, or another one, removed with the `with` block.
+
+    Raises:
+        DiskError: none can be made.
+    """
     try:
-        return tempfile.TemporaryDirectory(prefix=f"refit-{step}-", ignore_cleanup_errors=True)
+        return tempfile.TemporaryDirectory(prefix=f"refit-{name}-", dir=below, ignore_cleanup_errors=True)
     except OSError as error:  # Python says ENOENT also where all temporary folders are full
         raise DiskError(
-            f"no temporary folder takes files for {step}: {error.strerror or error}",
+            f"no temporary folder takes files for {name}: {error.strerror or error}",
             next="make room there, or name another folder in TMPDIR",
         ) from error
 
@@ -186,7 +190,7 @@ def describe(error: BaseException, step: StepName | None = None) -> Failure:
             step=step,
             exit_code=_OUT_OF_MEMORY,
             message=f"out of memory after {max_rss_bytes() / 2**20:,.0f} MiB",
-            next="give the step more memory, or shorten the window",
+            next=more_memory(step),
         )
     return Failure(
         error_class="bug",
@@ -196,6 +200,12 @@ def describe(error: BaseException, step: StepName | None = None) -> Failure:
         message=logs.redact(f"{type(error).__name__}: {logs.foreign(error)}")[:2000],
         next="this is a fault of refit: please report it with the log",
     )
+
+
+def more_memory(step: StepName | None) -> str:
+    """What helps a step that ran out of memory."""
+    fewer = ", or train on a part of the rows: model.sample" if step == "train" else ""
+    return f"give it more memory, or shorten the window{fewer}"
 
 
 def _known(error: BaseException) -> RefitError | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from refit.data.hashing import Words, hash_rows
-from refit.data.reader import SnapshotReader
+from refit.data.reader import Side, SnapshotReader
 from refit.data.standing import Mask
 
 KEY_SALT: Final = "refit key"  # apart from every split's salt, or the hashes of one side would share their high bits
@@ -18,13 +18,14 @@ def key_hashes(table: pa.RecordBatch | pa.Table, key: Sequence[str]) -> Words:
     return hash_rows([table.column(name) for name in key], KEY_SALT)
 
 
-def trained_on(reader: SnapshotReader, *names: Sequence[str]) -> tuple[Words, ...]:
+def trained_on(reader: SnapshotReader, *names: Sequence[str], side: Side = "train") -> tuple[Words, ...]:
     """For each list of columns, the sorted distinct hashes of its values in the reader's labelled training rows.
 
     One pass over the rows, 8 bytes for each of them and list.
 
     Args:
         names: The columns of a key or an entity.
+        side: `window` for a model that was fitted on all rows.
 
     Rows that model.sample left out count as trained on: they are of the days that the model has met, and to be judged
     on these is easier than on days that it has not.
@@ -33,7 +34,7 @@ def trained_on(reader: SnapshotReader, *names: Sequence[str]) -> tuple[Words, ..
         ArtifactError: a part is missing or altered.
     """
     found: list[list[Words]] = [[] for _ in names]
-    for batch in reader.rows(list(dict.fromkeys(name for columns in names for name in columns)), "train"):
+    for batch in reader.rows(list(dict.fromkeys(name for columns in names for name in columns)), side):
         for hashes, columns in zip(found, names, strict=True):
             hashes.append(key_hashes(batch.table, columns))
     return tuple(_distinct(hashes) for hashes in found)

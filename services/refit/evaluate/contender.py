@@ -1,51 +1,32 @@
 """The models that a comparison is about: the candidate, the champion and the anchor, loaded and verified."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from refit.core import artifacts, registry
-from refit.core.config import Pipeline, parse_pipeline
+from refit.core.config import Pipeline
 from refit.core.context import Context
-from refit.core.domain import EvaluateManifest, ExtractManifest, Instant, Reference, TrainManifest
+from refit.core.domain import Instant, Opponent, Reference, TrainManifest
 from refit.core.errors import ArtifactError, ConfigError, DataError, RefitError
 from refit.core.logs import foreign
-from refit.core.step import read_run
 from refit.data import split
 from refit.data.clean import is_clean, key_hashes, trained_on
 from refit.data.hashing import Words
-from refit.data.reader import SnapshotReader
-from refit.ml.frame import Array, to_frame, to_target
+from refit.data.reader import Side, SnapshotReader
+from refit.evaluate.rows import CleanRows
+from refit.ml.frame import to_frame, to_target
 from refit.ml.own import OwnCode, named, packages
 from refit.ml.persist import load
+from refit.ml.predictions import MODEL_FAILS
+from refit.ml.rows import is_known
 from refit.ml.scores import Responses, collect
 
-# What a model from another version of its library, or for other columns, may raise when it is loaded or asked.
 # A store or disk that fails is not among it: the step fails then, and is tried again.
-MODEL_ERRORS: Final = (
-    ArtifactError,
-    ConfigError,
-    DataError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    IndexError,
-    ImportError,
-    ArithmeticError,
-)
-
-
-_ANOTHER_KEY: Final = (
-    "the key column {} is gone or of another type, so that it cannot be told which of today's rows the model was "
-    "trained on"
-)
+MODEL_ERRORS: Final = (ArtifactError, ConfigError, DataError, *MODEL_FAILS)
 
 
 class Unusable(Exception):
@@ -69,9 +50,11 @@ class Contender:
     Attributes:
         name: Its version, or the run's id for the candidate.
         trained: The rows that it was trained on, by the key that they had then.
+        until: Its run read no row with a later cursor.
         entities: The same by the entities of today's file; None where these are the keys, or its rows had none.
         reference: How it ranked when it was judged; None for the candidate, or where that had no meaning.
         packages: Those whose code its own file names.
+        record: How it came to be compared; None for the candidate.
     """
 
     name: str
@@ -79,23 +62,28 @@ class Contender:
     estimator: Any
     columns: tuple[str, ...]
     trained: Trained
+    until: Instant
     entities: Trained | None = None
     reference: Reference | None = None
     packages: frozenset[str] = frozenset()
+    record: Opponent | None = None
 
     @property
     def seen(self) -> tuple[Trained, ...]:
         """What no clean row shares with it."""
         return (self.trained, self.entities) if self.entities is not None else (self.trained,)
 
-    def answer(self, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
+    def answer(
+        self, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
+    ) -> Responses:
         """What the model says of the clean rows, batch by batch with flat memory.
 
         Raises:
             OwnCodeFails: code of the user's own raises anything; whatever else raises passes as it is.
         """
         with self.own_code:
-            return collect(self.estimator, (to_frame(table) for table in clean_rows(reader, self.columns, trained)))
+            tables = clean_rows(reader, self.columns, trained, newer_than)
+            return collect(self.estimator, (to_frame(table) for table in tables))
 
     @property
     def own_code(self) -> OwnCode:
@@ -103,13 +91,42 @@ class Contender:
         return OwnCode(self.packages)
 
 
-def clean_rows(reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained]) -> Iterator[pa.RecordBatch]:
-    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns."""
+def clean_rows(
+    reader: SnapshotReader, columns: Sequence[str], trained: Sequence[Trained], newer_than: Instant | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The holdout rows that `unseen` keeps; the same rows in the same order for any columns.
+
+    Args:
+        newer_than: Instead of the holdout's, the window's rows with a later cursor.
+    """
     keys = (name for known in trained for name in known.columns)
-    for batch in reader.rows(list(dict.fromkeys((*columns, *keys, reader.pipeline.target))), "holdout"):
+    wanted = list(dict.fromkeys((*columns, *keys, reader.pipeline.target)))
+    for batch in reader.rows(wanted, "holdout" if newer_than is None else "window", after=newer_than):
         clean = unseen(batch.table, trained, reader.pipeline)
         if len(clean):
             yield clean.select(list(columns))
+
+
+def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None) -> CleanRows:
+    """Target, key, entity and cursor of the clean rows."""
+    pipeline = reader.pipeline
+    key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
+    columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
+    targets: list[pa.Array] = []
+    keys: list[Words] = []
+    owners: list[Words] = []
+    at: list[npt.NDArray[np.datetime64]] = []
+    for table in clean_rows(reader, columns, trained, newer_than):
+        targets.append(table.column(pipeline.target))
+        keys.append(key_hashes(table, key))
+        owners += [key_hashes(table, by)] if by is not None else []
+        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    if not targets:
+        empty = np.empty(0)
+        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
+    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
+    entities = np.concatenate(owners) if owners else None
+    return CleanRows(y, np.concatenate(keys), entities, np.concatenate(at))
 
 
 def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline) -> pa.RecordBatch:
@@ -121,25 +138,8 @@ def unseen(table: pa.RecordBatch, trained: Sequence[Trained], pipeline: Pipeline
         hashes = [known.hashes for known in trained if known.columns == columns]
         table = table.filter(pa.array(is_clean(key_hashes(table, columns), hashes)))
     for classes in dict.fromkeys(frozenset(known.classes) for known in trained if known.classes):
-        table = table.filter(_is_known(table.column(pipeline.target), pipeline, classes))
+        table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
     return table
-
-
-def _is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
-    """As `is_one_of`, without a Python object per row for what Arrow itself can compare."""
-    if pa.types.is_string(target.type):
-        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
-    if pa.types.is_boolean(target.type):
-        return pc.is_in(target, pa.array([bool(label) for label in classes]))
-    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
-
-
-def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
-    """Which labels are among the classes, of shape (rows,)."""
-    found = np.zeros(len(labels), dtype=bool)
-    for label in classes:
-        found |= labels == label
-    return found
 
 
 def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest) -> Contender:
@@ -150,49 +150,21 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     """
     estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
-    trained, entities = _trained(reader, train, split.entities(context.pipeline))
-    return Contender(name, context.run.as_of, estimator, train.columns, trained, entities, packages=own)
+    trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
+    until = split.window_end(context.pipeline, context.run.as_of)
+    return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)
 
 
-def of_version(context: Context, version: str) -> Contender:
-    """A version of the registry, verified, with the rows that it was trained on.
-
-    Raises:
-        Unusable: a document, part or the model is gone, altered or refused, or the model does not load here.
-    """
-    store = context.store
-    try:
-        document = registry.read_version(store, version)
-        extract = ExtractManifest.from_json(artifacts.read(store, document.extract), document.extract.key)
-        train = TrainManifest.from_json(artifacts.read(store, document.train), document.train.key)
-        evaluate = EvaluateManifest.from_json(artifacts.read(store, document.evaluate), document.evaluate.key)
-        _refuse_another_question(context, train)
-        run = read_run(store, version)
-        pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
-        if extract.snapshot is None:
-            raise Unusable(f"{version} names no snapshot")
-        reader = SnapshotReader(extract.snapshot, pipeline, run.as_of, context.fetch)
-        if _unlike(context, reader, pipeline.source.key):
-            raise ValueError(_ANOTHER_KEY.format(", ".join(pipeline.source.key)))
-        estimator, own = load(context.read(document.model), named(pipeline, train.trusted)), packages(pipeline)
-        by = split.entities(context.pipeline)
-        trained, entities = _trained(reader, train, None if by is None or _unlike(context, reader, by) else by)
-        return Contender(version, run.as_of, estimator, train.columns, trained, entities, evaluate.reference, own)
-    except MODEL_ERRORS as error:
-        raise Unusable(f"{version} cannot be used: {sentence(error)}") from error
-
-
-def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:
+def answer_of(
+    contender: Contender, reader: SnapshotReader, trained: Sequence[Trained], newer_than: Instant | None = None
+) -> Responses:
     """What a version of the registry says of the clean rows.
 
     Raises:
-        Unusable: it needs a column that is gone, or cannot score these rows.
+        Unusable: it cannot score these rows.
     """
-    found = {column.name for column in reader.snapshot.columns}
-    if gone := [name for name in contender.columns if name not in found]:
-        raise Unusable(f"{contender.name} cannot be used: it needs the column {', '.join(gone)}, which is gone")
     try:
-        responses = contender.answer(reader, trained)
+        responses = contender.answer(reader, trained, newer_than)
     except MODEL_ERRORS as error:
         raise Unusable(f"{contender.name} cannot score today's rows: {sentence(error)}") from error
     if bad := responses.not_finite():
@@ -200,40 +172,14 @@ def answer_of(contender: Contender, reader: SnapshotReader, trained: Sequence[Tr
     return responses
 
 
-def _trained(
-    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None
+def trained_rows(
+    reader: SnapshotReader, train: TrainManifest, by: tuple[str, ...] | None, side: Side = "train"
 ) -> tuple[Trained, Trained | None]:
     """The training rows by their key and, where `by` names entities, by these."""
     names = [reader.pipeline.source.key, *([by] if by is not None else [])]
-    hashes = trained_on(reader, *names)
+    hashes = trained_on(reader, *names, side=side)
     found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
-
-
-def _unlike(context: Context, then: SnapshotReader, columns: Sequence[str]) -> bool:
-    """Whether some of the columns were not there then, are gone now, or changed their type: equal values hash alike
-    only where none did."""
-    now = context.manifest_of("extract", ExtractManifest).snapshot
-    assert now is not None
-    was, is_ = ({column.name: column.type for column in snapshot.columns} for snapshot in (then.snapshot, now))
-    return any(name not in was or name not in is_ or _family(was[name]) != _family(is_[name]) for name in columns)
-
-
-def _family(type_name: str) -> str:
-    """What an Arrow type's values are, whatever their width: such are hashed alike (data/hashing.py)."""
-    return re.split(r"[^a-z_]", type_name)[0].removeprefix("u").removeprefix("large_")
-
-
-def _refuse_another_question(context: Context, train: TrainManifest) -> None:
-    """Two models are compared only when they answer the same question with the same words."""
-    pipeline, candidate = context.pipeline, context.manifest_of("train", TrainManifest)
-    if (train.task, train.target) != (pipeline.task, pipeline.target):
-        raise ValueError(
-            f"it predicts {train.target} ({train.task}), and the file now asks for {pipeline.target} ({pipeline.task})"
-        )
-    if train.classes and candidate.classes and set(train.classes) != set(candidate.classes):
-        was, is_ = (", ".join(map(repr, manifest.classes)) for manifest in (train, candidate))
-        raise ValueError(f"the classes of {train.target} were {was}, and are now {is_}")
 
 
 def sentence(error: Exception) -> str:

@@ -2,21 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
-from refit.core.domain import Move
+from refit.core.domain import Move, Opponent
 from refit.core.errors import RefitError
 from refit.data import split
-from refit.data.clean import key_hashes
-from refit.data.hashing import Words
 from refit.data.reader import SnapshotReader
 from refit.evaluate.bench import UnscorableModel
 from refit.evaluate.contender import (
@@ -25,13 +22,12 @@ from refit.evaluate.contender import (
     Trained,
     Unusable,
     answer_of,
-    clean_rows,
-    is_one_of,
-    of_version,
     sentence,
 )
 from refit.evaluate.rows import CleanRows, NoCleanRows
+from refit.evaluate.version import Role, of_version
 from refit.ml.frame import to_target, too_many_classes
+from refit.ml.rows import is_one_of
 from refit.ml.scores import Responses, UnusableScore, collect, values
 
 DUMMY: Final = "dummy"
@@ -39,15 +35,41 @@ DUMMY: Final = "dummy"
 
 @dataclass(frozen=True, eq=False)
 class Opponents:
-    """Who stands against the candidate; `unusable` says why a champion that stands cannot be compared."""
+    """Who stands against the candidate.
+
+    Attributes:
+        lost: Those that stand in the registry and cannot be compared, and why.
+        warnings: What favours one of them.
+    """
 
     champion: Contender | None = None
     anchor: Contender | None = None
-    unusable: str | None = None
+    lost: tuple[Opponent, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def all(self) -> tuple[Contender, ...]:
         return tuple(found for found in (self.champion, self.anchor) if found is not None)
+
+    @property
+    def unusable(self) -> str | None:
+        """Why a champion that stands cannot be compared."""
+        return next((f"the champion {one.reason}" for one in self.lost if one.role == "champion"), None)
+
+    @property
+    def records(self) -> tuple[Opponent, ...]:
+        """How each took part."""
+        lost = {one.version for one in self.lost}
+        took = [one.record for one in self.all() if one.record is not None and one.name not in lost]
+        return (*took, *self.lost)
+
+    def losing(self, version: str, role: Role, error: Unusable) -> "Opponents":
+        """Without a version that cannot be compared; without a champion there is no anchor either."""
+        lost = (*self.lost, Opponent(version=version, role=role, state="unusable", reason=str(error)))
+        return replace(self, champion=None if role == "champion" else self.champion, anchor=None, lost=lost)
+
+    def told(self) -> tuple[str, ...]:
+        """The warnings, and what became of each opponent that is not as it was stored."""
+        return (*self.warnings, *(words for one in self.records if (words := _told(one))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +83,37 @@ class Heard:
 
 
 def find_opponents(context: Context, champion: Move | None) -> Opponents:
-    """The champion and the anchor, as far as they load; an anchor that does not gives way to the champion."""
+    """The champion and the anchor, as far as they can be had; an anchor that cannot gives way to the champion."""
     if champion is None:
         return Opponents()
+    # Candidates that will be fitted again on all rows are held against what was evaluated of champion and anchor
+    # (gate.md section 5); the anchor was proven better as what was evaluated.
+    fit_on = "evaluated" if context.pipeline.publish.fit_on == "all" else champion.fit_on
     try:
-        found = of_version(context, champion.version)
+        found = of_version(context, champion.version, "champion", fit_on)
     except Unusable as error:
-        return Opponents(unusable=f"the champion {error}", warnings=(f"the champion {error}",))
-    warnings = _untold(context.pipeline, found)
+        return Opponents().losing(champion.version, "champion", error)
+    opponents = Opponents(found, warnings=_untold(context.pipeline, found))
     if champion.anchor == champion.version:
-        return Opponents(found, warnings=warnings)
+        return opponents
     try:
-        return Opponents(found, of_version(context, champion.anchor), warnings=warnings)
+        return replace(opponents, anchor=of_version(context, champion.anchor, "anchor"))
     except Unusable as error:
-        return Opponents(found, warnings=(*warnings, f"the anchor {error}; the champion takes its place"))
+        return opponents.losing(champion.anchor, "anchor", error)
+
+
+def _told(one: Opponent) -> str | None:
+    """A warning where the stored model of a version is not what was compared."""
+    if one.state == "stored":
+        return None
+    if one.state == "unusable":
+        gives_way = "; the champion takes its place" if one.role == "anchor" else ""
+        return f"the {one.role} {one.reason}{gives_way}"
+    less = f" without {', '.join(one.without)}" if one.without else ""
+    return (
+        f"in place of the {one.role} {one.version} stands a model that was rebuilt from its snapshot{less}, "
+        f"for this comparison only: {one.reason}"
+    )
 
 
 def _untold(pipeline: Pipeline, champion: Contender) -> tuple[str, ...]:
@@ -86,28 +125,6 @@ def _untold(pipeline: Pipeline, champion: Contender) -> tuple[str, ...]:
         f"the rows that {champion.name} was trained on do not tell {', '.join(by)} (split.by): rows of entities that "
         "it knows count as clean, which favours it",
     )
-
-
-def find_clean_rows(reader: SnapshotReader, trained: Sequence[Trained]) -> CleanRows:
-    """Target, key, entity and cursor of the clean rows."""
-    pipeline = reader.pipeline
-    key, cursor, by = pipeline.source.key, pipeline.source.cursor, split.entities(pipeline)
-    columns = list(dict.fromkeys((*key, cursor, pipeline.target, *(by or ()))))
-    targets: list[pa.Array] = []
-    keys: list[Words] = []
-    owners: list[Words] = []
-    at: list[npt.NDArray[np.datetime64]] = []
-    for table in clean_rows(reader, columns, trained):
-        targets.append(table.column(pipeline.target))
-        keys.append(key_hashes(table, key))
-        owners += [key_hashes(table, by)] if by is not None else []
-        at.append(table.column(cursor).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
-    if not targets:
-        empty = np.empty(0)
-        return CleanRows(empty, np.empty(0, dtype=np.uint64), cursor=np.empty(0, dtype="datetime64[us]"))
-    y = to_target(pa.chunked_array(targets), pipeline.task, pipeline.target)
-    entities = np.concatenate(owners) if owners else None
-    return CleanRows(y, np.concatenate(keys), entities, np.concatenate(at))
 
 
 def known_entities(pipeline: Pipeline, clean: int, held_out: int) -> tuple[str, ...]:
@@ -173,8 +190,7 @@ def hear(
         names = _scores_of(said, reader.pipeline, rows)
         champion = _scored(answer_of(opponents.champion, reader, trained), opponents.champion, names, rows)
     except Unusable as error:
-        why = f"the champion {error}"
-        broken = Opponents(unusable=why, warnings=(*opponents.warnings, why))
+        broken = opponents.losing(opponents.champion.name, "champion", error)
         return broken, Heard(said, dummy=_dummy(reader, candidate, len(rows)))
     if opponents.anchor is None:
         return opponents, Heard(said, champion)
@@ -182,8 +198,7 @@ def hear(
         anchor = _scored(answer_of(opponents.anchor, reader, trained), opponents.anchor, names, rows)
         return opponents, Heard(said, champion, anchor)
     except Unusable as error:
-        warning = f"the anchor {error}; the champion takes its place"
-        return Opponents(opponents.champion, warnings=(*opponents.warnings, warning)), Heard(said, champion)
+        return opponents.losing(opponents.anchor.name, "anchor", error), Heard(said, champion)
 
 
 def _answer(candidate: Contender, reader: SnapshotReader, trained: Sequence[Trained]) -> Responses:

@@ -4,10 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from refit.core.domain import Line, Result, SliceCheck
+from refit.core.domain import Check, Line, Result, SliceCheck
 from refit.evaluate.interval import Interval
 
-_POSSESSIVE: Final = {"champion": "the champion's", "anchor": "the last proven model's", "dummy": "a dummy's"}
+_POSSESSIVE: Final = {
+    "champion": "the champion's",
+    "anchor": "the last proven model's",
+    "dummy": "a dummy's",
+    "over": "the other version's",
+}
+_PROMISE: Final[dict[Result, str]] = {"accepted": "it holds", "rejected": "it is broken", "inconclusive": "it is open"}
 
 
 def compared(score: str, line: Line, limit: float, against: str, result: Result, found: Interval) -> str:
@@ -48,6 +54,31 @@ def of_slice(check: SliceCheck, max_loss: float, blocks: bool) -> str:
     tail = "" if not blocks else ", proven" if max_loss == 0 else f", a loss beyond the {max_loss:g} allowed is proven"
     where = f"where {check.column} is {check.value}"
     return f"{where}, {check.score} is {abs(gain):.2g} {word} than the champion's on {check.rows:,} rows{tail}"
+
+
+def of_promise(found: Check) -> str:
+    """A promotion looked back at, e.g. `it holds on 9,120 newer rows: neg_log_loss is 0.018 better than …`."""
+    return f"{_PROMISE[found.result]} on {found.rows or 0:,} newer rows: {found.reason}"
+
+
+def refit_scores_lower(score: str, value: float, evaluated: float, rows: int) -> str:
+    """Why the evaluated model goes out although the file asks for one fitted on all rows."""
+    said = "has none" if math.isnan(value) else f"is {value:.4g}"
+    return (
+        f"fitted on all {rows:,} rows, the model's {score} on the held-out ones {said}, below the {evaluated:.4g} of "
+        "the evaluated model, which goes out instead"
+    )
+
+
+def of_twins(version: str, check: Check) -> str:
+    """A champion fitted on all rows beside its evaluated model, e.g. `neg_log_loss of … is 0.012 worse than …`."""
+    gain = check.gain or 0.0
+    beside = "as good as" if gain == 0 else f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'} than"
+    proven = ", not proven" if check.result == "inconclusive" else ", proven" if gain else ""
+    return (
+        f"on {check.rows or 0:,} rows newer than both, {check.score} of {version} fitted on all rows is {beside} that "
+        f"of its evaluated model{proven}"
+    )
 
 
 def bounded(score: str, line: Line, limit: float, value: float) -> str:

@@ -6,7 +6,18 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from refit.core.domain import Check, ExtractManifest, RunRecord, SearchTable, ShiftCheck, TrainManifest, Verdict
+from refit.core.domain import (
+    Check,
+    ExtractManifest,
+    Opponent,
+    Promise,
+    Refit,
+    RunRecord,
+    SearchTable,
+    ShiftCheck,
+    TrainManifest,
+    Verdict,
+)
 from refit.evaluate.trials import search_facts
 
 DRAWN_WIDTH = 320
@@ -46,8 +57,12 @@ class Facts:
     rows_holdout: int
     rows_clean: int
     shift: tuple[ShiftCheck, ...]
+    promise: Promise | None
+    opponents: tuple[Opponent, ...]
     warnings: tuple[str, ...]
     search: SearchTable | None = None
+    refit: Refit | None = None
+    twins: Check | None = None
 
 
 def render(facts: Facts) -> bytes:

@@ -128,7 +128,7 @@ def _checks(bench: Bench, line: GateLine, against: str) -> list[Check]:
     if line.line in ("min", "max"):
         return [_floor(bench, line)]
     opponents = [against, "anchor"] if line.line == "max_loss" and "anchor" in bench.models else [against]
-    return [_comparison(bench, line, opponent) for opponent in opponents]
+    return [check_line(bench, line, opponent) for opponent in opponents]
 
 
 def _floor(bench: Bench, line: GateLine) -> Check:
@@ -153,7 +153,8 @@ def _floor(bench: Bench, line: GateLine) -> Check:
     )
 
 
-def _comparison(bench: Bench, line: GateLine, against: str) -> Check:
+def check_line(bench: Bench, line: GateLine, against: str) -> Check:
+    """A line of the gate that compares, judged against the model in that role. Raises as `judge`."""
     sample, compared = bench.sample, bench.compare(line.score, against)
     result, reason = _decide(line, compared, bench.look)
     interval = compared.interval

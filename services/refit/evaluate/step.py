@@ -1,44 +1,37 @@
 """evaluate: the candidate is held against the champion on rows that neither has seen.
 
-The order is: load the models, find the clean rows, hear each model once, look for shifted labels, judge, write the
-report. A champion that cannot be used never fails the run: the verdict is then inconclusive and a person decides.
+The order is: look back at the last promotion, hear all models (compared.py), judge (decision.py), fit an accepted
+candidate again where the file asks for it (twins.py), write the report. A champion that cannot be used never fails
+the run: a stand-in is rebuilt from its snapshot, and where that cannot be, the verdict is inconclusive and a person
+decides.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import datetime
+from typing import Any
 
-import pyarrow as pa
-
-from refit.core.config import Evaluate, evaluation
 from refit.core.context import Context
 from refit.core.domain import (
     Artifact,
     EvaluateManifest,
     ExtractManifest,
-    Look,
-    Move,
     SearchTable,
-    ShiftCheck,
-    SliceCheck,
     TrainManifest,
-    Verdict,
     VerdictRef,
 )
-from refit.core.errors import DataError
 from refit.core.refs import read_ref
-from refit.core.registry import read_champion, read_history
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
-from refit.evaluate import looks, predictions
-from refit.evaluate.contender import Contender, Trained, Unusable, clean_rows, the_candidate
-from refit.evaluate.hearing import DUMMY, Heard, find_clean_rows, find_opponents, hear, known_entities, strangers
-from refit.evaluate.newcomers import new_rows
+from refit.evaluate.compared import Compared, compare
+from refit.evaluate.contender import clean_rows
+from refit.evaluate.decision import decide
+from refit.evaluate.hearing import Heard
+from refit.evaluate.promise import look_back
 from refit.evaluate.report import ClassFacts, Facts, render
 from refit.evaluate.rows import CleanRows
-from refit.evaluate.rule import Judgement, Settings, first_score, judge
-from refit.evaluate.shift import check_shift, reference
-from refit.evaluate.slices import SliceSettings, judge_slices, with_slices
+from refit.evaluate.rule import Judgement
+from refit.evaluate.shift import reference
+from refit.evaluate.twins import fit_again, hold_against_twin
+from refit.ml import predictions
 from refit.ml.scores import values
 
 
@@ -50,61 +43,49 @@ def evaluate(context: Context) -> EvaluateManifest:
         UnknownScore, UnusableScore: a score of the file does not fit (ConfigError).
         ArtifactError: the candidate or its snapshot is gone or altered.
     """
-    extract = context.manifest_of("extract", ExtractManifest)
-    train = context.manifest_of("train", TrainManifest)
+    extract, train = context.manifest_of("extract", ExtractManifest), context.manifest_of("train", TrainManifest)
     assert extract.snapshot is not None
     reader = SnapshotReader(extract.snapshot, context.pipeline, context.run.as_of, context.fetch)
-    current, last_verdict = read_champion(context.store), read_ref(context.store, "verdict", VerdictRef)
-    champion_move = current[0] if current else None
-    candidate = the_candidate(context, reader, train)
-    opponents = find_opponents(context, champion_move)
-    trained = [seen for contender in (candidate, *opponents.all()) for seen in contender.seen]
-    rows, rows_holdout = find_clean_rows(reader, trained), reader.count("holdout")
-    context.report(f"{len(rows):,} rows that no model has seen")
-    known = (*strangers(reader, candidate), *known_entities(context.pipeline, len(rows), rows_holdout))
-    opponents, heard = hear(reader, candidate, opponents, trained, rows)
-    try:
-        shift = _shift(context, reader, opponents.champion)
-    except Unusable as error:
-        shift, opponents = (), replace(opponents, unusable=f"the champion {error}")
-    look = _look(context, opponents.champion, last_verdict[0] if last_verdict else None)
-    settings = evaluation(context.pipeline, probabilities=heard.candidate.predict_proba is not None)
-    judgement = _judge(settings, rows, heard, look)
-    verdict = with_slices(judgement.verdict, _slices(settings, reader, trained, rows, heard))
-    verdict = _with_approval(verdict, opponents.unusable, shift)
-    scores = _scores(settings.scores, rows, heard, judgement)
-    baseline = opponents.champion.name if opponents.champion else DUMMY
+    last = read_ref(context.store, "verdict", VerdictRef)
+    promise = look_back(context, reader)  # first, so that its two models are gone when the others are loaded
+    compared = compare(context, reader, train)
+    decision = decide(context, reader, compared, last[0] if last else None)
+    twins, untold = hold_against_twin(context, reader, compared.move, decision)
+    refit, of_refit = fit_again(context, reader, train, compared, decision)
+    told = (*compared.known, *compared.opponents.told(), *untold, *of_refit)
+    found: dict[str, Any] = {
+        "verdict": decision.verdict,
+        "baseline": compared.baseline,
+        "scores": _scores(decision.settings.scores, compared.rows, compared.heard, decision.judgement),
+        "rows_holdout": compared.rows_holdout,
+        "rows_clean": len(compared.rows),
+        "shift": compared.shift,
+        "promise": promise,
+        "opponents": compared.opponents.records,
+        "refit": refit,
+        "twins": twins,
+    }
     facts = Facts(
         run=context.run,
         extract=extract,
         train=train,
-        verdict=verdict,
-        baseline=baseline,
-        scores=scores,
-        classes=tuple(_classes(rows, heard)),
-        rows_holdout=rows_holdout,
-        rows_clean=len(rows),
-        shift=shift,
-        warnings=(*extract.warnings, *train.warnings, *known, *opponents.warnings),
+        classes=tuple(_classes(compared.rows, compared.heard)),
         search=_search_table(context, train),
+        warnings=(*extract.warnings, *train.warnings, *told),
+        **found,
     )
     return context.manifest(
         EvaluateManifest,
-        candidate=candidate.name,
-        baseline=baseline,
-        champion_generation=champion_move.generation if champion_move else 0,
-        verdict_generation=last_verdict[0].generation if last_verdict else 0,
-        rows_holdout=rows_holdout,
-        rows_clean=len(rows),
-        verdict=verdict,
-        scores=scores,
-        look=look if judgement.looked and opponents.unusable is None else None,
-        reference=reference(rows, heard.candidate),
-        shift=shift,
-        anchor=_next_anchor(candidate, champion_move, judgement),
-        predictions=_keep_predictions(context, reader, candidate, trained, rows),
+        candidate=compared.candidate.name,
+        champion_generation=compared.move.generation if compared.move else 0,
+        verdict_generation=last[0].generation if last else 0,
+        look=decision.look if decision.judgement.looked and compared.opponents.unusable is None else None,
+        reference=reference(compared.rows, compared.heard.candidate),
+        anchor=_next_anchor(compared, decision.judgement),
+        predictions=_keep_predictions(context, reader, compared),
         report=context.write("report.html", render(facts)),
-        warnings=(*known, *opponents.warnings),
+        warnings=told,
+        **found,
     )
 
 
@@ -112,75 +93,6 @@ def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
     if train.search is None:
         return None
     return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
-
-
-def _look(context: Context, champion: Contender | None, last: VerdictRef | None) -> Look | None:
-    """This run's share of the budget, counted from the latest of the last look, promotions and the champion's as_of.
-
-    None also where refs/verdict.json tells of a newer as_of: it never moves back, so the look would not be recorded.
-    """
-    settings = context.pipeline.evaluate
-    champion_as_of = champion.as_of if champion else None
-    since: datetime | None = last.look_as_of if last else None
-    if champion_as_of is not None:
-        if last is not None and last.as_of > context.run.as_of:
-            return None
-        # A run that was killed between its promotion and its record in refs/verdict.json had its look too.
-        promoted = [move.as_of for move in read_history(context.store) if move.kind == "publish"]
-        since = max([champion_as_of, *promoted, *([since] if since else [])])
-    return looks.share(
-        context.run.as_of,
-        last_look=since,
-        champion_as_of=champion_as_of,
-        false_promotions_per_year=settings.false_promotions_per_year,
-        confidence=settings.confidence,
-    )
-
-
-def _judge(settings: Evaluate, rows: CleanRows, heard: Heard, look: Look | None) -> Judgement:
-    return judge(
-        settings.gate,
-        rows,
-        candidate=heard.candidate,
-        champion=heard.champion,
-        anchor=heard.anchor,
-        dummy=heard.dummy,
-        look=look,
-        settings=Settings(settings.block, settings.min_clean_rows),
-    )
-
-
-def _slices(
-    settings: Evaluate, reader: SnapshotReader, trained: Sequence[Trained], rows: CleanRows, heard: Heard
-) -> tuple[SliceCheck, ...]:
-    """The sub-populations that the file names, where there is a champion to hold the candidate against."""
-    if not settings.slices or heard.champion is None:
-        return ()
-    known = {column.name for column in reader.snapshot.columns}
-    if gone := [name for name in settings.slices if name not in known]:
-        raise DataError(
-            f"evaluate.slices names {', '.join(gone)}, which the rows of this run do not have",
-            next="add it to source.query and run anew, or take it out of the file: refit run FILE",
-        )
-    batches = [batch.select(list(settings.slices)) for batch in clean_rows(reader, settings.slices, trained)]
-    table = {name: pa.chunked_array([batch.column(name) for batch in batches]) for name in settings.slices}
-    how = SliceSettings(first_score(settings.gate), settings.max_slice_loss, settings.min_slice_rows, settings.block)
-    return judge_slices(table, rows, heard.candidate, heard.champion, how)
-
-
-def _with_approval(verdict: Verdict, unusable: str | None, shift: tuple[ShiftCheck, ...]) -> Verdict:
-    """The verdict, inconclusive and waiting for a person where the comparison itself cannot be trusted."""
-    if unusable is not None:
-        return verdict.model_copy(update={"result": "inconclusive", "reason": unusable, "needs_approval": unusable})
-    worst = max((check for check in shift if check.shifted), key=lambda check: check.drop or 0.0, default=None)
-    if worst is None:
-        return verdict
-    why = (
-        f"the rows that run {worst.run_id} read contradict the older ones: the champion's score on them is "
-        f"{worst.drop:.2f} below what it was when it was judged; look for flipped labels or a broken join, and leave "
-        "such rows out with refit exclude, or promote the candidate if the world did change"
-    )
-    return verdict.model_copy(update={"result": "inconclusive", "reason": why, "needs_approval": why})
 
 
 def _scores(
@@ -209,25 +121,18 @@ def _classes(rows: CleanRows, heard: Heard) -> Iterator[ClassFacts]:
         yield ClassFacts(str(label), count, *found)
 
 
-def _shift(context: Context, reader: SnapshotReader, champion: Contender | None) -> tuple[ShiftCheck, ...]:
-    """The champion on the rows of each batch since its own, held against how it ranked when it was judged."""
-    limit = context.pipeline.evaluate.max_shift
-    if champion is None or champion.reference is None or limit is None:
-        return ()
-    return check_shift(champion.reference, new_rows(reader, champion), limit)
-
-
-def _next_anchor(candidate: Contender, champion: Move | None, judgement: Judgement) -> str:
+def _next_anchor(compared: Compared, judgement: Judgement) -> str:
     """The anchor if the candidate is promoted: the last version proven better."""
-    return candidate.name if champion is None or judgement.becomes_anchor else champion.anchor
+    if compared.move is None or judgement.becomes_anchor:
+        return compared.candidate.name
+    return compared.move.anchor
 
 
-def _keep_predictions(
-    context: Context, reader: SnapshotReader, candidate: Contender, trained: Sequence[Trained], rows: CleanRows
-) -> Artifact:
+def _keep_predictions(context: Context, reader: SnapshotReader, compared: Compared) -> Artifact:
     """What the candidate says of a few clean rows, kept with their features to check the model by later."""
-    kept = clean_rows(reader, candidate.columns, trained)
-    table = predictions.sample(kept, rows.keys, candidate.estimator, context.pipeline.sensitive)
+    candidate = compared.candidate
+    kept = clean_rows(reader, candidate.columns, compared.trained)
+    table = predictions.sample(kept, compared.rows.keys, candidate.estimator, context.pipeline.sensitive)
     return context.write("predictions.parquet", table)
 
 

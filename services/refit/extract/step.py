@@ -10,7 +10,19 @@ import stamina
 from refit.core import keys, logs
 from refit.core.config import source_digest
 from refit.core.context import Context, read_manifest
-from refit.core.domain import Batch, Column, Exclusion, ExtractManifest, Manifest, Part, Rows, Snapshot, SnapshotRef
+from refit.core.domain import (
+    Batch,
+    Column,
+    Exclusion,
+    ExtractManifest,
+    Manifest,
+    Move,
+    Part,
+    Rows,
+    Snapshot,
+    SnapshotRef,
+    VerdictRef,
+)
 from refit.core.errors import ArtifactError, DataError
 from refit.core.exclusions import standing
 from refit.core.quarantine import releases
@@ -78,6 +90,8 @@ def extract(context: Context) -> ExtractManifest:
         DependencyError, AccessError: the database or the store.
     """
     ref = read_ref(context.store, "snapshot", SnapshotRef)
+    if ref is None:
+        _refuse_to_forget(context)
     before = standing_snapshot(context.store, ref[0].run_id) if ref and not context.run.full_refresh else None
     excluded = standing(context.store)
     todo, columns, rows = _read(context, before, excluded)
@@ -157,6 +171,17 @@ def settle(store: ObjectStore, manifest: Manifest) -> None:
         move_ref(store, "snapshot", ref, found[1] if found else None)
     except Conflict:
         logs.logger().warning("another run moved the snapshot first; this one goes on with its own")
+
+
+def _refuse_to_forget(context: Context) -> None:
+    """Raises SnapshotGone where a snapshot was there, and may hold rows that no query brings back."""
+    if context.pipeline.source.full_refresh is not None or context.run.full_refresh:
+        return
+    verdict, champion = read_ref(context.store, "verdict", VerdictRef), read_ref(context.store, "champion", Move)
+    if verdict is not None:
+        raise SnapshotGone(keys.ref("snapshot"), verdict[0].snapshot_run_id)
+    if champion is not None:
+        raise SnapshotGone(keys.ref("snapshot"), champion[0].version)
 
 
 def standing_snapshot(store: ObjectStore, run_id: str) -> Snapshot:

@@ -28,7 +28,7 @@ FEATURES_STEP: Final = "features"
 MAX_WARNINGS: Final = 20
 PLAIN_ROWS: Final = 200
 
-_FIT_ERRORS: Final = (ValueError, TypeError, ArithmeticError, NotImplementedError)
+FIT_ERRORS: Final = (ValueError, TypeError, ArithmeticError, NotImplementedError)
 
 
 class UnknownEstimator(ConfigError):
@@ -131,23 +131,38 @@ def fit(
         OwnCodeFails: code of the user's own raises what says nothing about rows or params.
     """
     weights = _sample_weights(steps[-1], y, model)
-    with warnings.catch_warnings(record=True) as caught, own.OwnCode(packages), _mapped(packages, steps[-1], y):
-        warnings.simplefilter("always")
+    said: dict[str, None] = {}
+    with learning(steps[-1], 0 if y.dtype.kind == "f" else len(np.unique(y)), packages, said):
         steps.fit(X, y, **weights)
         steps.predict(X.iloc[:PLAIN_ROWS])  # more neighbours than rows, say, show only here
-    said = [f"{w.category.__name__}: {foreign(w.message, _first_line(w.message))}" for w in caught]
-    return tuple(dict.fromkeys(said))[:MAX_WARNINGS]
+    return tuple(said)
 
 
 @contextmanager
-def _mapped(packages: frozenset[str], estimator: Any, y: Array) -> Iterator[None]:
+def learning(estimator: Any, classes: int, packages: frozenset[str], said: dict[str, None]) -> Iterator[None]:
+    """The body fits or asks the estimator: `said` has what libraries warn of, and what it raises is told as `fit` does.
+
+    Args:
+        classes: How many the target has; 0 for a regression.
+        said: Gets each sentence once, and MAX_WARNINGS at most.
+    """
+    with warnings.catch_warnings(record=True) as caught, own.OwnCode(packages), _mapped(packages, estimator, classes):
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if len(said) < MAX_WARNINGS:
+            said[f"{warning.category.__name__}: {foreign(warning.message, first_line(warning.message))}"] = None
+
+
+@contextmanager
+def _mapped(packages: frozenset[str], estimator: Any, classes: int) -> Iterator[None]:
     unfitted, name = clone(estimator), type(estimator).__name__
     try:
         yield
-    except _FIT_ERRORS as error:
-        sentence, place = _first_line(error), own.place(error, packages)
+    except FIT_ERRORS as error:
+        sentence, place = first_line(error), own.place(error, packages)
         name = f"{name} (at {place})" if place else name
-        if _refuses_any_rows(unfitted, 0 if y.dtype.kind == "f" else min(len(np.unique(y)), 3)):
+        if _refuses_any_rows(unfitted, min(classes, 3)):
             told = foreign(error, sentence)
             raise BadParameter(
                 f"model.params: {name} cannot be fitted with these: {told}",
@@ -159,15 +174,21 @@ def _mapped(packages: frozenset[str], estimator: Any, y: Array) -> Iterator[None
 
 def _refuses_any_rows(estimator: Any, classes: int) -> bool:
     """Whether not even plain rows suit it: then params are at fault, not the data. No classes: a regression."""
-    X = np.random.default_rng(0).random((PLAIN_ROWS, 4))
-    y = np.floor(X[:, 0] * classes).astype(int) if classes else X[:, 0]
+    X, y = plain_rows(classes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator.fit(X, y)
-    except _FIT_ERRORS:
+    except FIT_ERRORS:
         return True
     return False
+
+
+def plain_rows(classes: int) -> tuple[Array, Array]:
+    """Rows that any estimator should take: 4 features from 0 to 1, and a target that follows the first. No classes: a
+    regression."""
+    X = np.random.default_rng(0).random((PLAIN_ROWS, 4))
+    return X, np.floor(X[:, 0] * classes).astype(int) if classes else X[:, 0]
 
 
 def _advice(sentence: str) -> str:
@@ -184,7 +205,7 @@ def _advice(sentence: str) -> str:
     return "look at the features, the params and the query"
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:400] if lines else type(error).__name__
 
@@ -202,7 +223,7 @@ def _wrong_params(model: Model, kind: Callable[..., Any], error: Exception) -> s
     taken = any(found.kind is inspect.Parameter.VAR_KEYWORD for found in inspect.signature(kind).parameters.values())
     unknown = [] if taken else [name for name in model.params if name not in accepted]
     if not unknown:
-        return f"model.params: {_name(kind)} cannot be made: {_first_line(error)}"
+        return f"model.params: {_name(kind)} cannot be made: {first_line(error)}"
     close = difflib.get_close_matches(unknown[0], accepted, n=1)
     meant = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(accepted) or 'no arguments'}"
     return f"model.params: {_name(kind)} takes no {unknown[0]}{meant}"
@@ -222,7 +243,7 @@ def _check_is_estimator(estimator: Any, model: Model) -> None:
         clone(estimator)
     except (RuntimeError, TypeError) as error:
         raise UnknownEstimator(
-            f"model.estimator: {what} an estimator that scikit-learn cannot copy: {_first_line(error)}",
+            f"model.estimator: {what} an estimator that scikit-learn cannot copy: {first_line(error)}",
             next="let __init__ keep each argument as it is, under the argument's own name",
         ) from error
 
@@ -254,7 +275,7 @@ def _check_params(estimator: Any, model: Model) -> None:
     try:
         estimator._validate_params()
     except ValueError as error:
-        raise BadParameter(f"model.params: {_first_line(error)}") from error
+        raise BadParameter(f"model.params: {first_line(error)}") from error
 
 
 def _seed(estimator: Any, seed: int) -> None:
@@ -277,7 +298,7 @@ def _sample_weights(estimator: Any, y: Array, model: Model) -> dict[str, Array]:
     if model.class_weight is None:
         return {}
     if model.class_weight != "balanced":
-        _check_labels(model.class_weight, y)
+        check_weights(model.class_weight, np.unique(y).tolist())
     if "class_weight" in estimator.get_params(deep=False):
         return {}
     if not has_fit_parameter(estimator, "sample_weight"):
@@ -285,7 +306,7 @@ def _sample_weights(estimator: Any, y: Array, model: Model) -> dict[str, Array]:
     return {f"{MODEL_STEP}__sample_weight": compute_sample_weight(model.class_weight, y)}
 
 
-def _check_labels(class_weight: dict[Any, float], y: Array) -> None:
-    classes = np.unique(y).tolist()
+def check_weights(class_weight: dict[Any, float], classes: Sequence[Any]) -> None:
+    """Every class that has a weight is one of the target's. Raises BadParameter."""
     if unknown := [label for label in class_weight if label not in classes]:
-        raise BadParameter(f"model.class_weight names {unknown[0]!r}; the classes are {classes!r}"[:500])
+        raise BadParameter(f"model.class_weight names {unknown[0]!r}; the classes are {list(classes)!r}"[:500])

@@ -129,6 +129,19 @@ def plan(pipeline: Pipeline, columns: Sequence[Column]) -> Plan:
             assert_never(other)
 
 
+def without(pipeline: Pipeline, gone: Collection[str]) -> Pipeline:
+    """The file, less these columns where its features name them; what auto or a transformer takes is not named."""
+    block = pipeline.features
+    if not isinstance(block, FeatureBlock):
+        return pipeline
+    kept = {name: tuple(column for column in columns if column not in gone) for name, columns in block.blocks().items()}
+    parts = {
+        name: getattr(block, name).model_copy(update={"columns": columns}) if columns else None
+        for name, columns in kept.items()
+    }
+    return pipeline.model_copy(update={"features": block.model_copy(update=parts)})
+
+
 def transformer(plan: Plan, *, sparse: bool, takes_nan: bool) -> ColumnTransformer:
     """The unfitted features.
 
@@ -188,6 +201,8 @@ def _by_kind(pipeline: Pipeline, columns: Sequence[Column]) -> tuple[dict[Kind, 
 def _block(block: FeatureBlock, columns: Sequence[Column], sensitive: Collection[str]) -> Plan:
     found = {column.name: column for column in columns}
     chosen = Plan(block.numeric, block.categorical, block.passthrough)
+    if not chosen.columns:
+        raise NoFeatures
     if missing := [name for name in chosen.columns if name not in found]:
         raise FeatureGone(missing, list(found))
     for name in block.numeric.columns if block.numeric else ():

@@ -30,7 +30,11 @@ def bounds(values: Floats) -> tuple[Floats, Floats]:
 
 def inside(values: Floats) -> npt.NDArray[np.bool_]:
     """Which rows of `values` (rows, columns) have no outlier in any column; NaN is none."""
-    lower, upper = bounds(values)
+    return between(values, *bounds(values))
+
+
+def between(values: Floats, lower: Floats, upper: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows of `values` (rows, columns) lie within the bounds in every column; NaN does."""
     return np.asarray(((values < lower) | (values > upper)).any(axis=1) == 0)
 
 

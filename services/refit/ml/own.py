@@ -6,22 +6,28 @@ types of the packages that the file names and, beside the built-in list, of no o
 """
 
 import errno
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import traceback
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
+from refit.core.disk import disk
 from refit.core.errors import ConfigError, RefitError
 from refit.core.logs import foreign
 from refit.ml.persist import CannotSave, dump, types_beyond
-from refit.ml.trust import CLOSED, package_of
+from refit.ml.trust import BUILT_IN, CLOSED, package_of
 
 TRANSFORMER_KEY: Final = "features.transformer"
+_LIBRARIES: Final = frozenset(package_of(name) for name in BUILT_IN)
 _DISK_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -58,7 +64,7 @@ class OwnCode:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
-        if not isinstance(error, Exception) or isinstance(error, RefitError | MemoryError):
+        if not isinstance(error, Exception) or isinstance(error, RefitError | MemoryError | TerminatedWorkerError):
             return
         if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
             return
@@ -82,6 +88,42 @@ def packages(pipeline: Pipeline) -> frozenset[str]:
     if isinstance(pipeline.features, OwnTransformer):
         names.append(pipeline.features.transformer)
     return frozenset(package_of(name) for name in names) - CLOSED
+
+
+def digests(packages: Collection[str]) -> dict[str, str]:
+    """Package → digest over the names and contents of its source files, for those that are installed here.
+
+    Libraries whose types are on the built-in list are left out: their versions tell all that matters.
+    """
+    return {name: found for name in sorted(set(packages) - _LIBRARIES) if (found := _digest(name)) is not None}
+
+
+def changes(then: Mapping[str, str], packages: Collection[str]) -> tuple[str, ...]:
+    """What differs here from the digests that a manifest tells, a sentence per package."""
+    here = digests(packages)
+    return tuple(
+        f"the code of {name} is not what it was" if name in then else f"nothing tells what the code of {name} was"
+        for name in sorted(set(packages) - _LIBRARIES)
+        if name not in then or then[name] != here.get(name)
+    )
+
+
+def _digest(package: str) -> str | None:
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    roots = [Path(place) for place in spec.submodule_search_locations or ()]
+    sources = {f"{path.relative_to(root)}": path for root in roots for path in root.rglob("*.py")}
+    if spec.origin is not None and not sources:
+        sources = {Path(spec.origin).name: Path(spec.origin)}
+    found = hashlib.sha256()
+    for name, path in sorted(sources.items()):
+        with disk("read", str(path)):
+            found.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return found.hexdigest()
 
 
 def named(pipeline: Pipeline, trusted: Iterable[str]) -> tuple[str, ...]:

@@ -8,25 +8,30 @@ So equal models have equal bytes, and a digest compares models.
 import io
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MethodType
 from typing import Any, Final
 
 import skops.io
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from refit.core.errors import ArtifactError, ConfigError
+from refit.core.logs import foreign
 from refit.ml.trees import check_trees, parts
 from refit.ml.trust import BUILT_IN, allowed
 
 _SCHEMA: Final = "schema.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can tell
+MAX_WARNINGS: Final = 5
 _LEVEL: Final = 1  # zlib's fastest: schemas of forests shrink to a tenth
 
 # What a cut, altered or foreign file makes zipfile, json, numpy, skops and scikit-learn raise.
@@ -118,7 +123,20 @@ def types_beyond(body: bytes) -> tuple[str, ...]:
     return tuple(name for name in types_held(body) if name not in BUILT_IN)
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A fitted estimator, and what the libraries warned of while it was built, each sentence once."""
+
+    estimator: Any
+    warnings: tuple[str, ...]
+
+
 def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
+    """The fitted estimator of a file that the libraries that are here have written. Raises as `read_back` does."""
+    return read_back(body, trusted).estimator
+
+
+def read_back(body: bytes, trusted: Sequence[str] = ()) -> Loaded:
     """The fitted estimator, checked before use.
 
     Args:
@@ -131,7 +149,8 @@ def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
         BrokenTree: a tree points outside itself.
     """
     allowed_types = allowed(trusted)
-    with _mapped():
+    with warnings.catch_warnings(record=True) as caught, _mapped():
+        warnings.simplefilter("always")
         try:
             estimator = skops.io.loads(body, trusted=sorted(allowed_types))  # refuses before it builds
         except UntrustedTypesFoundException as error:
@@ -140,7 +159,16 @@ def load(body: bytes, trusted: Sequence[str] = ()) -> Any:
             raise ValueError(f"it holds a {type(estimator).__name__}, not a model")
         check_is_fitted(estimator)
     check_trees(estimator)
-    return estimator
+    return Loaded(estimator, tuple(dict.fromkeys(_said(warning.message) for warning in caught))[:MAX_WARNINGS])
+
+
+def _said(warning: Warning | str) -> str:
+    if isinstance(warning, InconsistentVersionWarning):  # one for each estimator in the model, in many words
+        return (
+            f"scikit-learn {warning.original_sklearn_version} saved it, and here is {warning.current_sklearn_version}"
+        )
+    lines = str(warning).strip().splitlines()
+    return f"{type(warning).__name__}: {foreign(warning, lines[0][:300] if lines else '')}"
 
 
 @contextmanager

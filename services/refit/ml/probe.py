@@ -26,6 +26,7 @@ from refit.core.errors import ConfigError
 from refit.core.yaml_file import Path
 from refit.ml import own, scores
 from refit.ml.estimator import BadParameter, UnknownEstimator, make, resolve
+from refit.ml.partial_fit import NoBatches, check_takes_batches
 from refit.ml.persist import CannotSave
 
 ROWS: Final = 40
@@ -128,6 +129,11 @@ def _estimator_findings(pipeline: Pipeline, estimator: Any) -> Iterator[Found]:
     weighs = "class_weight" in estimator.get_params(deep=False) or has_fit_parameter(estimator, "sample_weight")
     if pipeline.model.class_weight is not None and not weighs:
         yield ("model", "class_weight"), f"{type(estimator).__name__} has no way to weigh rows; leave it out"
+    elif pipeline.model.batches is not None:
+        try:
+            check_takes_batches(estimator, pipeline.model, pipeline.task)
+        except NoBatches as error:
+            yield ("model", error.key), _sentence(error)
     if packages := own.packages(pipeline):
         try:
             own.check_can_be_saved(estimator, packages)
@@ -209,7 +215,7 @@ def _named_scores(pipeline: Pipeline, *, probabilities: bool) -> Iterator[tuple[
 
 def _sentence(error: ConfigError) -> str:
     """The message less the key, which the fault's path says."""
-    words = re.sub(r"^(model\.(estimator|params|class_weight)|features\.transformer): ", "", error.message)
+    words = re.sub(r"^(model\.(estimator|params|class_weight|incremental)|features\.transformer): ", "", error.message)
     return f"{words}; {error.next}" if error.next else words
 
 

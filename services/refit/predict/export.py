@@ -91,6 +91,7 @@ def describe(model: Model) -> dict[str, Any]:
         "pipeline": model.name,
         "version": version.version,
         "as_of": version.as_of.isoformat(),
+        "fit_on": model.fit_on,
         "trained_until": train.trained_until.isoformat(),
         "rows": train.rows,
         "estimator": train.estimator,
@@ -106,8 +107,8 @@ def describe(model: Model) -> dict[str, Any]:
         "score_as": {name: score_as[kind] for name, kind in model.kinds.items()},
         "model": {
             "file": "model.skops",
-            "size": version.model.size,
-            "sha256": version.model.sha256,
+            "size": train.model.size,
+            "sha256": train.model.sha256,
             "types": list(types),
         },
         "requirements": requirements(train.environment, types),

@@ -18,6 +18,7 @@ from refit.core.effects import effect
 from refit.core.errors import ConfigError, DataError
 from refit.ml.frame import to_frame
 from refit.ml.own import OwnCode, OwnCodeFails, packages
+from refit.ml.predictions import MODEL_FAILS
 from refit.predict.champion import Model
 from refit.predict.rows import Source, format_of, type_named
 
@@ -106,7 +107,7 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
             predicted = np.asarray(final.predict(X)).reshape(len(batch))
             says = hasattr(final, "predict_proba")
             return predicted, np.asarray(final.predict_proba(X)) if says else np.empty((len(batch), 0))
-    except (ValueError, TypeError, ArithmeticError, OwnCodeFails) as error:
+    except (*MODEL_FAILS, OwnCodeFails) as error:
         lines = str(error).strip().splitlines()
         raise UnscorableRows(
             f"version {model.version.version} cannot score rows {before + 1:,} to {before + len(batch):,}: "

@@ -1,7 +1,8 @@
 """publish: the version stands, and the champion moves when the verdict and the people allow it.
 
     1. versions/<run_id>.json          for every verdict
-    2. refs/champion.json, history/    only for an accepted verdict, approval auto and no hold
+    2. refs/champion.json, history/    with approval auto and no hold: for an accepted verdict; for another one only
+                                       where the champion, fitted on all rows, is proven worse than its evaluated model
     3. refs/verdict.json               after every verdict, never to an older as_of
     4. the manifest, by core/step.py
 
@@ -56,15 +57,18 @@ def publish(context: Context) -> PublishManifest:
     current = registry.read_champion(context.store)
     before = current[0] if current else None
     moved = registry.move_of(context.store, context.run.run_id)
-    if moved is None:
+    fallen = registry.fallback_of(context.store, context.run.run_id)
+    if moved is None and fallen is None:
         _refuse_if_superseded(context, extract.snapshot, evaluate, before)
-    outcome = _outcome(context, evaluate, before) if moved is None else "promoted"
+    outcome: OutcomeName = "promoted" if moved else "rejected" if fallen else _outcome(context, evaluate, before)
     if moved is None and outcome == "promoted":
         moved = _promote(context, evaluate, current)
+    elif fallen is None and current is not None and _falls_back(context, evaluate, outcome, current[0]):
+        fallen = _fall_back(context, evaluate, current)
     elif current is not None:
         registry.write_history(context.store, current[0])
     _move_verdict(context, evaluate, confirmed=outcome == "promoted" or _confirms(evaluate, outcome))
-    after = moved or before
+    after = moved or fallen or before
     return context.manifest(
         PublishManifest,
         outcome=outcome,
@@ -72,7 +76,20 @@ def publish(context: Context) -> PublishManifest:
         champion=after.version if after else None,
         previous_champion=moved.previous if moved else (before.version if before else None),
         champion_generation=after.generation if after else 0,
+        fell_back=fallen is not None,
+        warnings=_warnings(context, evaluate, after),
     )
+
+
+def _warnings(context: Context, evaluate: EvaluateManifest, champion: Move | None) -> tuple[str, ...]:
+    """What a person has to decide of a champion fitted on all rows that is proven worse than its evaluated model."""
+    twins = evaluate.twins
+    if twins is None or twins.result != "rejected" or champion is None or champion.fit_on != "all":
+        return ()
+    if champion.version == context.run.run_id:
+        return ()
+    back = f"refit promote {context.run.pipeline} {champion.version} --evaluated --reason '…'"
+    return (f"{twins.reason}; to go back to that: {back}",)
 
 
 def _outcome(context: Context, evaluate: EvaluateManifest, champion: Move | None) -> OutcomeName:
@@ -118,12 +135,34 @@ def _promote(context: Context, evaluate: EvaluateManifest, current: tuple[Move, 
         who=context.run.created_by,
         why=evaluate.verdict.reason,
         now=datetime.now(UTC),
+        fit_on="all" if evaluate.refit else "evaluated",
         barred=last.barred if last else (),
     )
+    return _moved(context, current, move)
+
+
+def _falls_back(context: Context, evaluate: EvaluateManifest, outcome: OutcomeName, champion: Move) -> bool:
+    """Whether the champion's evaluated model takes the place of its refit; never past a person who decides. Pure."""
+    proven = evaluate.twins is not None and evaluate.twins.result == "rejected"
+    by_itself = context.pipeline.publish.approval == "auto" and champion.hold is None
+    return proven and by_itself and outcome == "rejected" and champion.fit_on == "all"
+
+
+def _fall_back(context: Context, evaluate: EvaluateManifest, current: tuple[Move, str]) -> Move:
+    assert evaluate.twins is not None
+    run, why = context.run, evaluate.twins.reason
+    move = registry.fall_back(current[0], run.run_id, who=run.created_by, why=why, now=datetime.now(UTC))
+    return _moved(context, current, move)
+
+
+def _moved(context: Context, current: tuple[Move, str] | None, move: Move) -> Move:
     try:
         registry.move_champion(context.store, current, move)
     except Conflict as error:
-        raise Superseded("the champion was moved") from error
+        twin = registry.move_of(context.store, context.run.run_id)  # of another process of this step
+        if twin is None:
+            raise Superseded("the champion was moved") from error
+        return twin
     return move
 
 
@@ -149,7 +188,9 @@ def _move_verdict(context: Context, evaluate: EvaluateManifest, *, confirmed: bo
     try:
         move_ref(context.store, "verdict", ref, found[1] if found else None)
     except Conflict as error:
-        raise Superseded("another run reached a verdict") from error
+        standing = read_ref(context.store, "verdict", VerdictRef)
+        if standing is None or standing[0].run_id != context.run.run_id:
+            raise Superseded("another run reached a verdict") from error
 
 
 def _create_version(
@@ -161,6 +202,7 @@ def _create_version(
         as_of=context.run.as_of,
         created_at=datetime.now(UTC),
         model=train.model,
+        refit=evaluate.refit,
         extract=_stored(context.store, extract),
         train=_stored(context.store, train),
         evaluate=_stored(context.store, evaluate),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from refit.core.domain import Failure, StepName, Termination
+from refit.core.step import more_memory
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Ended:
         exit_code: 0, a code of core/errors.py, or 128 + n for a process that signal n ended.
         last_words: What the process left as its termination message; None when it died without a word.
         log: The tail of what it wrote to stderr, without secrets.
+        starved: The kernel ended a process for want of memory meanwhile.
     """
 
     exit_code: int
     last_words: Termination | None
     log: bytes
+    starved: bool = False
 
 
 class Executor(Protocol):
@@ -50,6 +53,15 @@ def failure_of(ended: Ended, step: StepName) -> Failure | None:
     if ended.last_words is not None and ended.last_words.failure is not None:
         return ended.last_words.failure
     code = ended.exit_code
+    if code == 137 and ended.starved:
+        return Failure(
+            error_class="oom",
+            type="OutOfMemory",
+            step=step,
+            exit_code=code,
+            message="the kernel ended the process: the memory was used up",
+            next=more_memory(step),
+        )
     if code in (137, 143):
         return Failure(
             error_class="killed",
@@ -57,7 +69,7 @@ def failure_of(ended: Ended, step: StepName) -> Failure | None:
             step=step,
             exit_code=code,
             message=f"the process was ended by {'SIGKILL' if code == 137 else 'SIGTERM'} from outside",
-            next="if this machine is short of memory, give it more or shorten the window",
+            next=f"if the memory was used up: {more_memory(step)}",
         )
     return Failure(
         error_class="bug",

@@ -17,6 +17,7 @@ from refit.core.errors import ArtifactError
 from refit.core.logs import redact
 from refit.core.step import BEGIN, scratch
 from refit.run.executor import Attempt, Ended
+from refit.run.memory import oom_kills
 
 LOG_LIMIT_BYTES: Final = 256 * 1024
 END_SECONDS: Final = 15.0
@@ -79,12 +80,14 @@ class LocalExecutor:
     def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         started = self._take(attempt)
         try:
+            kills = oom_kills()
             started.begin()
             self._look_ahead(attempt)
             assert started.process.stderr is not None
             log = _follow(started.process.stderr, tell)
             code = started.process.wait()
-            return Ended(128 - code if code < 0 else code, _read(started.last_words), log)
+            starved = kills is not None and oom_kills() != kills
+            return Ended(128 - code if code < 0 else code, _read(started.last_words), log, starved)
         finally:
             started.end()
 

@@ -248,3 +248,4 @@ def _judged(manifest: Manifest) -> Iterator[Artifact]:
     if isinstance(manifest, EvaluateManifest):
         yield manifest.report
         yield from (manifest.predictions,) if manifest.predictions else ()
+        yield from (manifest.refit.model, manifest.refit.predictions) if manifest.refit else ()

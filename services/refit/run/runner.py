@@ -7,6 +7,7 @@ its outcome does.
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,18 +19,20 @@ from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, this_process
-from refit.core.owner import claim
+from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
+from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 from refit.run.executor import Attempt, Ended, Executor, failure_of
 from refit.run.rerun import Rerun, repetition
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-RETRIED_CODES: Final = frozenset({74, 75, 137, 143})
+KILLED_CODES: Final = frozenset({137, 143})
+RETRIED_CODES: Final = frozenset({74, 75}) | KILLED_CODES
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,21 @@ class Runner:
             ConfigError: as_of lies in the future.
             OtherOwner: another owner runs this pipeline.
             NoLongerWanted: `request.is_wanted` says so; no run was started.
+            ArtifactError: a document of the pipeline is gone, or older than others; no run was started.
             TerminatedError: this process was asked to end; the run's outcome says so.
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
-        name, now = request.pipeline.name, datetime.now(UTC)
-        probe(self.store, now=now)
-        store = self.store.under(f"{name}/")
-        claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=now)
-        return self._pass(store, request, lambda run_id: new_run(request, run_id))
+        probe(self.store, now=datetime.now(UTC))
+        store = self.store.under(f"{request.pipeline.name}/")
+        if not request.adopt:
+            refuse_other(store, request.owner)  # before any wait
+
+        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
+            claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=datetime.now(UTC))
+            return new_run(request, run_id)
+
+        return self._pass(store, request, prepare)
 
     def rerun(self, request: Rerun) -> Outcome:
         """A new run has repeated an earlier one from some step on, and its outcome stands.
@@ -124,6 +133,7 @@ class Runner:
         )
         with lock:
             try:
+                refuse_incomplete(store)
                 run, file = prepare(run_id)
             except RefitError:
                 lock.free()  # nothing of the run stands
@@ -178,11 +188,11 @@ class Runner:
             attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
             ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
             _keep_log(store, attempt, ended)
-            failure = failure_of(ended, step)
-            if failure is None:
+            failure, last = failure_of(ended, step), number > len(pauses)
+            if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = pauses[number - 1] if number <= len(pauses) and failure.exit_code in RETRIED_CODES else None
+            pause = None if last or failure.exit_code not in RETRIED_CODES else pauses[number - 1]
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
@@ -258,6 +268,19 @@ def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
     if manifest is None:
         raise StepMissing(run_id, step)
     return manifest
+
+
+def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, *, last: bool) -> bool:
+    """Whether a process that was killed had left the step's manifest, which decides.
+
+    extract still has to move the snapshot then: another attempt does, and where none is left, the next run reads the
+    same rows again.
+    """
+    if failure.exit_code not in KILLED_CODES or (step == "extract" and not last):
+        return False
+    with suppress(RefitError):  # a store that is away: what the process said counts
+        return store.exists(keys.manifest(run_id, step))
+    return False
 
 
 def _skipped(store: ObjectStore, run_id: str) -> bool:

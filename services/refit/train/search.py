@@ -12,10 +12,10 @@ from refit.core.context import Context, max_rss_bytes
 from refit.core.cores import cores
 from refit.core.domain import Column, Combination, Searched, SearchTable, Trial
 from refit.ml import combinations, estimator, folds, own, scores
+from refit.ml.rows import TrainingRows, check_classes, columns_to_drop_by
 from refit.ml.search import OWN, Found, NoFolds, Resources, Time, rounds, run, usable_folds
 from refit.ml.trial import Ground
 from refit.ml.workers import Workers
-from refit.train.rows import TrainingRows, check_classes, dropping
 
 TABLE: Final = "search.json"
 TOLD_SECONDS: Final = 2.0
@@ -112,7 +112,7 @@ def _ground(pipeline: Pipeline, wanted: Search, columns: Sequence[Column], rows:
         folds=cut,
         scoring=scoring,
         combinations=combinations.draw(wanted, pipeline.model.seed),
-        drop=dropping(pipeline),
+        drop=tuple(columns_to_drop_by(pipeline)),
         packages=own.packages(pipeline),
     )
 

@@ -53,6 +53,7 @@ def test_predict_answers_one_document(url: str, rows: Path) -> None:
         "input": str(rows),
         "output": str(out),
         "columns": ["loan_id", "prediction", "probability_false", "probability_true", "version"],
+        "notes": [],
     }
 
 

@@ -13,9 +13,9 @@ from refit.core.domain import ExtractManifest, SearchTable
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import SnapshotReader
 from refit.ml import combinations
+from refit.ml.rows import read
 from refit.ml.scores import UnknownScore
 from refit.ml.search import NoFolds, Resources, run
-from refit.train.rows import read
 from refit.train.search import search_warnings
 from refit.train.step import train
 from tests.fixtures.records import file, searched

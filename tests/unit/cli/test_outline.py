@@ -29,6 +29,27 @@ def test_auto_features_name_all_that_they_leave_out() -> None:
     assert dict(outline(parse(hidden)))["features"] == words
 
 
+def test_a_second_fit_on_all_rows_is_told() -> None:
+    assert "goes out" not in dict(outline(parse(SECTIONS)))
+    told = dict(outline(parse(SECTIONS | {"publish": {"fit_on": "all"}})))
+    assert told["goes out"] == "the same fitted again on all rows of the window, held-out ones included"
+
+
+@pytest.mark.parametrize(
+    ("incremental", "words"),
+    [
+        (False, ""),
+        (True, ", batch by batch on all training rows"),
+        ({"passes": 1}, ", batch by batch on all training rows, once each"),
+        ({"passes": 3}, ", batch by batch on all training rows, 3 times each"),
+    ],
+    ids=["at once", "in batches", "one pass", "three passes"],
+)
+def test_how_a_model_is_fitted(incremental: Any, words: str) -> None:
+    model = {"estimator": "a.B", "params": {"c": 1}, "incremental": incremental}
+    assert dict(outline(parse(SECTIONS | {"model": model})))["model"] == f"a.B(c=1){words}"
+
+
 def test_a_search_is_told_with_its_fits_and_its_time() -> None:
     space = {"C": {"loguniform": [0.1, 9.0]}, "tol": [1e-3, 1e-4]}
     model = {"estimator": "a.B", "search": {"n_iter": 9, "cv": 3, "time_budget": "10m", "space": space}}

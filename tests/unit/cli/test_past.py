@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from refit.core import keys, registry
+from refit.core import hand, keys
 from refit.core.domain import STEPS
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
@@ -188,7 +188,7 @@ def test_a_run_without_logs_says_so(three: ObjectStore, call: Call) -> None:
 def test_history_tells_every_move_oldest_first(store: ObjectStore, call: Call) -> None:
     put_promoted(store, FIRST)
     put_promoted(store, SECOND)
-    registry.rollback(store, None, who="ada", why="late flights are missed", now=NOW)
+    hand.rollback(store, None, who="ada", why="late flights are missed", now=NOW)
     lines = call("history", "loans").out.splitlines()
     assert lines[0].split() == ["MOVE", "WHEN", "HOW", "FROM", "TO", "WHO", "WHY"]
     assert lines[3].split(maxsplit=8)[4:] == ["rollback", SECOND, FIRST, "ada", "late flights are missed"]

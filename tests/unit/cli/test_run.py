@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from refit.cli import run as command
-from refit.core import registry
+from refit.core import hand
 from refit.core.domain import Failure, LockRef, Manifest, StepName, Termination
 from refit.core.errors import TerminatedError
 from refit.core.lock import this_process
@@ -39,6 +39,7 @@ OUTCOME_KEYS = {
     "version",
     "champion",
     "previous_champion",
+    "fell_back",
     "rows",
     "verdict",
     "scores",
@@ -124,6 +125,7 @@ def test_the_document_of_a_run_is_the_one_of_cli_md(act: Act, root: ObjectStore,
         "train",
         "holdout",
         "clean",
+        "refit",
     }
     assert set(document["steps"]) == {"extract", "train", "evaluate", "publish"}
     assert {"seconds", "attempts", "max_rss_bytes"} <= set(document["steps"]["train"])
@@ -170,7 +172,7 @@ def test_other_good_ends_are_exit_0(
 def test_a_wait_for_approval_names_the_hold(act: Act, store: ObjectStore, call: Call) -> None:
     put_promoted(store, FIRST)
     put_version(store, "20261113t070000-bbbb")
-    registry.rollback(store, "20261113t070000-bbbb", who="me", why="late flights are missed", now=NOW)
+    hand.rollback(store, "20261113t070000-bbbb", who="me", why="late flights are missed", now=NOW)
     act(publish=lambda run: publish_manifest(run, outcome="awaiting_approval", champion=FIRST))
     out = call("run", "refit.yaml").out.splitlines()
     assert "promotions are on hold: late flights are missed" in out[0]

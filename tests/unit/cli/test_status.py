@@ -1,13 +1,15 @@
 """`refit status`: what is in production, since when, and what comes next."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from refit.cli.overview import read_overview
-from refit.core import keys, registry
+from refit.core import hand, keys, registry
 from refit.core.artifacts import describe
 from refit.core.domain import Holder, LockRef
+from refit.core.local_store import LocalStore
 from refit.core.lock import this_process
 from refit.core.refs import move_ref
 from refit.core.store import ObjectStore
@@ -44,6 +46,7 @@ def test_the_document_is_the_one_of_cli_md(store: ObjectStore, call: Call) -> No
     assert set(document["champion"]) == {
         "version",
         "generation",
+        "fit_on",
         "promoted_at",
         "confirmed_at",
         "age_seconds",
@@ -80,7 +83,7 @@ def test_the_age_counts_from_the_last_confirmation(store: ObjectStore) -> None:
 def test_a_confirmation_of_an_earlier_champion_does_not_count(store: ObjectStore) -> None:
     put_promoted(store, FIRST, NOW - 5 * WEEK)
     put_promoted(store, SECOND, NOW - 4 * WEEK)
-    registry.rollback(store, None, who="me", why="bad", now=NOW - WEEK)
+    hand.rollback(store, None, who="me", why="bad", now=NOW - WEEK)
     champion = read_overview(store, "loans", NOW).champion
     assert champion is not None and champion.move.version == FIRST
     assert champion.confirmed_at is None
@@ -90,8 +93,8 @@ def test_a_confirmation_of_an_earlier_champion_does_not_count(store: ObjectStore
 def test_a_release_does_not_make_the_champion_younger(store: ObjectStore) -> None:
     put_promoted(store, FIRST, NOW - 5 * WEEK)
     put_promoted(store, SECOND, NOW - 4 * WEEK)
-    registry.rollback(store, None, who="me", why="bad", now=NOW - 2 * WEEK)
-    registry.release(store, who="me", why="mended", now=NOW - WEEK)
+    hand.rollback(store, None, who="me", why="bad", now=NOW - 2 * WEEK)
+    hand.release(store, who="me", why="mended", now=NOW - WEEK)
     champion = read_overview(store, "loans", NOW).champion
     assert champion is not None
     assert champion.promoted_at == NOW - 2 * WEEK
@@ -130,7 +133,7 @@ def test_next_after_a_failure_that_a_newer_model_has_overtaken_is_nothing(store:
 def test_next_on_hold_is_release(store: ObjectStore, call: Call) -> None:
     put_promoted(store, FIRST, NOW - 2 * WEEK)
     put_promoted(store, SECOND, NOW - WEEK)
-    registry.rollback(store, None, who="me", why="late flights are missed", now=NOW)
+    hand.rollback(store, None, who="me", why="late flights are missed", now=NOW)
     assert read_overview(store, "loans", LATER).next() == "refit release loans --reason '…'"
     assert call("status", "loans", "--json").document["hold"] == {
         "since": "2026-11-20T07:00:00Z",
@@ -144,7 +147,7 @@ def test_next_of_a_run_that_waits_is_promote_until_a_person_moved_the_champion(s
     put_promoted(store, FIRST, NOW - WEEK)
     put_awaiting(store, SECOND, NOW)
     assert read_overview(store, "loans", LATER).next() == f"refit promote loans {SECOND} --reason '…'"
-    registry.promote(store, SECOND, who="me", why="a true break", now=NOW + timedelta(hours=1))
+    hand.promote(store, SECOND, who="me", why="a true break", now=NOW + timedelta(hours=1))
     assert read_overview(store, "loans", LATER).next() == ""
 
 
@@ -210,11 +213,57 @@ def test_without_a_name_every_pipeline_has_a_line(root: ObjectStore, store: Obje
 
 def test_one_broken_pipeline_does_not_hide_the_others(root: ObjectStore, store: ObjectStore, call: Call) -> None:
     put_promoted(store, FIRST)
-    root.put("churn/refs/champion.json", b"{}")
-    assert "broken" in call("status").out.splitlines()[1]
-    churn, loans = call("status", "--json").document["pipelines"]
-    assert churn["error"]["class"] == "artifact"
-    assert loans["champion"]["version"] == FIRST
+    put_promoted(root.under("churn/"), FIRST)
+    root.delete("churn/refs/champion.json")
+    put_promoted(root.under("sales/"), FIRST)
+    called = call("status")
+    assert called.code == 66
+    assert [line.split()[:2] for line in called.out.splitlines()[1:]] == [
+        ["churn", "broken"],
+        ["loans", FIRST],
+        ["sales", FIRST],
+    ]
+    assert called.out.splitlines()[1].endswith("refit status churn")
+    assert "churn is broken: refs/champion.json is gone" in called.err
+    assert f"refit rollback churn --to {FIRST}" in called.err
+    called = call("status", "--json")
+    churn, loans, sales = called.document["pipelines"]
+    assert (called.code, churn["pipeline"], churn["error"]["class"]) == (66, "churn", "artifact")
+    assert (loans["champion"]["version"], sales["champion"]["version"]) == (FIRST, FIRST)
+
+
+def test_what_is_read_of_a_pipeline_does_not_grow_with_its_history(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    for name in ("get", "entry", "exists", "list", "list_folders"):
+        method = getattr(LocalStore, name)
+
+        def counted(self: LocalStore, key: str, method: Any = method) -> Any:
+            reads.append(key)
+            return method(self, key)
+
+        monkeypatch.setattr(LocalStore, name, counted)
+    counts = []
+    for weeks in range(1, 31):
+        at = NOW + weeks * WEEK
+        put_promoted(store, f"{at:%Y%m%dt%H%M%S}-aaaa", at)
+        reads.clear()
+        assert read_overview(store, "loans", at).champion is not None
+        counts.append(len(reads))
+    assert counts[-1] == counts[1] <= 2 * 12  # a get of a folder is an entry too
+
+
+def test_a_version_whose_other_model_is_back_is_not_younger(store: ObjectStore) -> None:
+    put_promoted(store, FIRST, NOW - 5 * WEEK)
+    put_promoted(store, SECOND, NOW - 4 * WEEK)
+    current = registry.read_champion(store)
+    assert current is not None
+    move = registry.fall_back(current[0], THIRD, who="me", why="worse", now=NOW - WEEK)
+    registry.move_champion(store, current, move)
+    champion = read_overview(store, "loans", NOW).champion
+    assert champion is not None
+    assert champion.promoted_at == NOW - 4 * WEEK
 
 
 def test_an_empty_store_says_how_to_begin(call: Call) -> None:
@@ -226,7 +275,7 @@ def test_an_empty_store_says_how_to_begin(call: Call) -> None:
 
 def test_a_version_promoted_by_hand_is_the_champion(store: ObjectStore) -> None:
     put_version(store, THIRD, "rejected")
-    registry.promote(store, THIRD, who="me", why="agreed", now=NOW)
+    hand.promote(store, THIRD, who="me", why="agreed", now=NOW)
     overview = read_overview(store, "loans", LATER)
     assert overview.champion is not None and overview.champion.headline() == "neg_log_loss -0.410"
     assert overview.last_run is None and overview.next() == ""

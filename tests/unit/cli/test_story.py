@@ -1,11 +1,12 @@
 """A run in lines: what each step's line says, and how a run's end is worded."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from refit.cli import story
-from refit.core.domain import Check, Failure, Holder, Manifest, Move, Outcome, Rows, Verdict
+from refit.core.domain import Check, Failure, Holder, Manifest, Move, Opponent, Outcome, Rows, Verdict
 from refit.run.events import StepFailed, Waiting
 from tests.fixtures.records import (
     NOW,
@@ -82,6 +83,8 @@ def test_checks_stand_in_columns_with_interval_and_result() -> None:
 
 def test_the_first_model_meets_a_dummy() -> None:
     assert "a first model meets a dummy" in told(evaluate_manifest(RUN))[0]
+    lost = Opponent(version="v0", role="champion", state="unusable", reason="x")
+    assert "without a champion to compare it meets a dummy" in told(evaluate_manifest(RUN, opponents=(lost,)))[0]
 
 
 def test_hints_of_a_check_stand_below_it() -> None:
@@ -216,3 +219,31 @@ def test_why_it_waits_names_the_hold_before_the_setting() -> None:
     assert "late flights are missed" in story.why_waiting(move, "manual", "loans")
     assert "refit release loans" in story.why_waiting(move, "auto", "loans")
     assert "manual" in story.why_waiting(None, "manual", "loans")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"state": "stored"}, "v0", id="as it was"),
+        pytest.param(
+            {"state": "stored", "changes": ("numpy was 1 and is 2", "x"), "asked_rows": 200},
+            "v0: numpy was 1 and is 2; x; of 200 rows it says what it said",
+            id="asked again",
+        ),
+        pytest.param(
+            {"state": "rebuilt", "without": ("temp", "wind"), "reason": "y"},
+            "v0, by a stand-in rebuilt from its snapshot without temp, wind",
+            id="rebuilt",
+        ),
+        pytest.param({"state": "unusable", "reason": "y"}, "v0, which cannot be compared", id="unusable"),
+    ],
+)
+def test_how_an_opponent_took_part_is_told(fields: dict[str, Any], expected: str) -> None:
+    assert story.opponent_words(Opponent(version="v0", role="champion", **fields)) == expected
+
+
+def test_a_champion_of_other_libraries_stands_below_the_checks() -> None:
+    changed = Opponent(version="v0", role="champion", state="stored", changes=("numpy was 1 and is 2",), asked_rows=9)
+    lines = told(evaluate_manifest(RUN, opponents=(changed,)))
+    assert lines[-1].strip() == "the champion v0: numpy was 1 and is 2; of 9 rows it says what it said"
+    assert len(told(evaluate_manifest(RUN, opponents=(changed.model_copy(update={"changes": ()}),)))) == len(lines) - 1

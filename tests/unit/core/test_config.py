@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from refit.core.config import GateLine, Pipeline, evaluation, parse_pipeline, source_digest
+from refit.core.config import Batches, GateLine, Pipeline, evaluation, parse_pipeline, source_digest
 from refit.core.config_sections import AutoFeatures, FeatureBlock, HashSplit, TimeSplit
 from tests.unit.core.pipeline_files import DEMO, LEAST, SECTIONS, TEXTBOOK, faults_of_sections, parse, with_key
 
@@ -191,12 +191,40 @@ def test_a_shift_check_that_is_switched_off_stays_off() -> None:
     assert evaluation(parse(with_key("evaluate.max_shift", "none"))).max_shift is None
 
 
+# --- a fit in batches ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "batches"),
+    [
+        (False, None),
+        (True, Batches()),
+        ({}, Batches()),
+        ({"passes": 3, "batch_rows": 10}, Batches(passes=3, batch_rows=10)),
+    ],
+    ids=["off", "on", "empty", "a mapping"],
+)
+def test_incremental_is_a_switch_or_says_how(value: Any, batches: Batches | None) -> None:
+    assert parse(with_key("model.incremental", value)).model.batches == batches
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("yes", "model.incremental: must be true or false, not 'yes'"),
+        ({"passes": 0}, "model.incremental.passes: must be at least 1"),
+        ({"epochs": 3}, "model.incremental.epochs: unknown key"),
+    ],
+    ids=["neither", "no pass", "unknown key"],
+)
+def test_what_incremental_does_not_take_is_told(value: Any, fault: str) -> None:
+    assert faults_of_sections(with_key("model.incremental", value))[0].startswith(fault)
+
+
 # --- what is not built yet ----------------------------------------------------
 
 NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
-    "model.incremental": True,
-    "publish.fit_on": "all",
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
     "slo.max_age": "10d",
@@ -216,8 +244,6 @@ DEFAULTS: dict[str, Any] = {
     "source.shards": 1,
     "features": "auto",
     "model.search": None,
-    "model.incremental": False,
-    "publish.fit_on": "evaluated",
     "predict": {},
     "slo": {"on_failure": "retry"},
     "notify": {},

@@ -40,6 +40,10 @@ BLOCK = {"numeric": {"columns": ["income", "age"]}, "categorical": {"columns": [
             {"model": {**SECTIONS["model"], "seed": 1, "params": {"random_state": 2}}},
             "model.params.random_state: is given as model.seed too",
         ),
+        (
+            {"model": {**SECTIONS["model"], "incremental": True, "sample": {"rows": 5}}},
+            "model.sample: fits on a part of the rows, and incremental on all of them: leave one out",
+        ),
         ({"columns": {"applied_at": {"sensitive": True}}}, "columns.applied_at.sensitive: the cursor cannot be"),
         ({"columns": {"defaulted": {"sensitive": True}}}, "columns.defaulted.sensitive: the target cannot be"),
         (

@@ -1,7 +1,9 @@
 """One run at a time, whoever starts it, and a dead holder is no obstacle."""
 
+import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from refit.core import keys
 from refit.core.domain import Holder, LockRef
 from refit.core.errors import UnknownFormat
-from refit.core.lock import Lock, LockBusy, LockDamaged, LockLost, is_gone, this_process
+from refit.core.lock import TTL_SECONDS, Lock, LockBusy, LockDamaged, LockLost, is_gone, this_process
 from refit.core.store import Entry, ObjectStore, open_store
 
 
@@ -54,7 +56,7 @@ def test_the_lock_names_its_holder_and_is_free_afterwards(store: ObjectStore) ->
 
 def test_a_second_run_waits_as_long_as_asked_and_then_gives_up(store: ObjectStore) -> None:
     with acquire(lock(store, "a")), pytest.raises(LockBusy, match="run a is going on") as caught:
-        acquire(lock(store, "b"), wait=120)
+        acquire(lock(store, "b"), wait=TTL_SECONDS - 1)
     assert caught.value.exit_code == 79
 
 
@@ -108,6 +110,25 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_at_once_and_its_run_settled
     settled: list[str] = []
     with acquire(lock(store, "b", settled)):
         assert settled == ["dead"]
+
+
+def test_a_lock_from_the_future_is_taken_when_it_does_not_change(store: ObjectStore, tmp_path: Path) -> None:
+    away = Holder(run_id="away", host="another", process=1, process_started="1")
+    ref = LockRef(token="t", generation=1, holder=away, ttl_seconds=TTL_SECONDS)
+    tag = store.swap(keys.ref("lock"), ref.to_json(), None)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # its clock was wrong, or this one was put back
+    path, time, settled = tmp_path / keys.ref("lock"), Time(), list[str]()
+    os.utime(path, (tomorrow.timestamp(),) * 2)
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if time.now == 30:  # renewed once more
+            store.swap(keys.ref("lock"), ref.model_copy(update={"token": "u"}).to_json(), tag)
+            os.utime(path, (tomorrow.timestamp(),) * 2)
+
+    with lock(store, "b", settled).acquire(120, time.clock, sleep, lambda holder: None):
+        assert settled == ["away"]
+    assert 30 + TTL_SECONDS < time.now < 30 + TTL_SECONDS + 3
 
 
 def test_the_lock_of_another_machine_is_taken_only_when_it_is_too_old(store: ObjectStore) -> None:

@@ -52,15 +52,21 @@ def test_every_part_of_the_file_is_read_by_one_step_first_or_by_none() -> None:
     told = [part for parts in PARTS.values() for part in parts]
     assert list(PARTS) == list(STEPS)
     assert len(told) == len(set(told))
-    assert set(told) | READ_BY_NO_STEP == set(Pipeline.model_fields)
-    assert not set(told) & READ_BY_NO_STEP
+    sections = {part for part in told if "." not in part}
+    by_key = {part.split(".")[0] for part in told} - sections
+    assert sections | by_key | READ_BY_NO_STEP == set(Pipeline.model_fields)
+    assert not (sections | by_key) & READ_BY_NO_STEP
+    for section in by_key:
+        keys_told = {part.partition(".")[2] for part in told if part.startswith(f"{section}.")}
+        assert keys_told == set(type(getattr(pipeline(), section)).model_fields)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_code_of_a_step_reads_no_part_that_is_not_told(step: StepName) -> None:
     told = {part for one in STEPS[: STEPS.index(step) + 1] for part in PARTS[one]}
     read = {part for package in OF_STEPS[step] for part in parts_read(Path(refit.__file__).parent / package)}
-    read = {PROPERTIES.get(part, part) for part in read} - {"model_copy", "model_dump", "name"}
+    read = {PROPERTIES.get(part, part) for part in read} - {"model_dump", "model_copy", "name"}
+    assert "publish" not in read, "which of its keys is to be told"
     if step == "extract":
         read -= ONLY_LOOKED_FOR
     assert read <= told | ({"evaluate"} if step == "train" else set()), "core/reuse.py, PARTS"  # ml serves both
@@ -68,16 +74,15 @@ def test_the_code_of_a_step_reads_no_part_that_is_not_told(step: StepName) -> No
 
 
 def parts_read(package: Path) -> Iterator[str]:
-    """The names after `pipeline.` in the code of a package."""
+    """The names after `pipeline.` in the code of a package; those of `publish` with their key."""
     for path in package.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute):
-                owner = node.value
-                name = (
-                    owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
-                )
-                if name == "pipeline":
-                    yield node.attr
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        keyed = {id(node.value): node.attr for node in nodes}
+        for node in nodes:
+            owner = node.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+            if name == "pipeline":
+                yield f"publish.{keyed[id(node)]}" if node.attr == "publish" and id(node) in keyed else node.attr
 
 
 @pytest.mark.parametrize(
@@ -90,9 +95,10 @@ def parts_read(package: Path) -> Iterator[str]:
         ({"split": {"kind": "hash"}, "evaluate": {"confidence": 0.9}}, ("train", ("split",))),
         ({"evaluate": {"confidence": 0.9}}, ("evaluate", ("evaluate",))),
         ({"evaluate": {"confidence": 0.95}}, None),
-        ({"publish": {"approval": "manual"}}, ("publish", ("publish",))),
+        ({"publish": {"approval": "manual"}}, ("publish", ("publish.approval",))),
+        ({"publish": {"approval": "manual", "fit_on": "all"}}, ("evaluate", ("publish.fit_on",))),
     ],
-    ids=["schedule", "default", "window", "model", "first", "evaluate", "a-default-written-out", "publish"],
+    ids=["schedule", "default", "window", "model", "first", "evaluate", "a-default-written-out", "publish", "fit_on"],
 )
 def test_the_first_step_that_finds_another_file(sections: dict[str, Any], expected: object) -> None:
     assert first_changed(pipeline(), pipeline(**sections)) == expected

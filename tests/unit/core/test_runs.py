@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refit.core import keys, registry
+from refit.core import hand, keys
 from refit.core.domain import VerdictRef
 from refit.core.refs import move_ref
 from refit.core.runs import read_outcome, recorded_runs, settle
@@ -52,7 +52,7 @@ def test_a_dead_run_that_moved_the_champion_was_promoted_also_when_a_person_went
     put_dead_run(store)
     put_version(store, DEAD)
     put_move(store, DEAD)
-    registry.rollback(store, None, who="me", why="worse", now=NOW)
+    hand.rollback(store, None, who="me", why="worse", now=NOW)
     outcome = settle(store, DEAD, datetime.now(UTC))
     assert outcome is not None
     assert (outcome.outcome, outcome.exit_code, outcome.error) == ("promoted", 0, None)

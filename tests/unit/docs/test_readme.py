@@ -19,6 +19,7 @@ from refit.ml.probe import findings
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
+MODELS = (ROOT / "docs" / "models.md").read_text()
 
 
 def table(header: str) -> list[list[str]]:
@@ -82,17 +83,23 @@ def test_the_reference_of_the_file_is_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_links_in_the_readme_lead_to_files() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 def test_every_step_has_a_manifest_type() -> None:
     assert list(MANIFESTS) == ["extract", "train", "evaluate", "publish"]
 
 
-def test_the_search_that_the_readme_shows_can_be_used() -> None:
-    section = README.split("## Search for parameters\n")[1].split("\n- ")[0]
+def test_the_search_that_is_shown_can_be_used() -> None:
+    section = MODELS.split("## Search for parameters\n")[1].split("\n- ")[0]
     model = dedent("\n".join(line for line in section.splitlines() if line.startswith("    ")))
     least = re.findall(r"```yaml\n(.*?) *```", README, re.DOTALL)[0]
     body = re.sub(r"model:.*\n", "", dedent(least)) + model

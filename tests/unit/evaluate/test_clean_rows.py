@@ -32,12 +32,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Model:
-    """What one run saw: of the first `extracts`, as of an hour, by its file, without the hours excluded."""
+    """What one run saw: of the first `extracts`, as of an hour, by its file, without the hours excluded.
+
+    Attributes:
+        on_all: It was fitted on all rows, held-out ones included.
+    """
 
     extracts: int
     as_of: int
     file: dict[str, Any]
     excluded: tuple[int, int] | None
+    on_all: bool = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -61,7 +66,7 @@ class Model:
                 newest[row.key] = row
         low, high = self.excluded or (99, -1)
         kept = {row for row in newest.values() if row.hour > start and not low <= row.hour <= high}
-        return {row for row in kept if row.label is not None and not self.holds_out(row, cut)}
+        return {row for row in kept if row.label is not None and (self.on_all or not self.holds_out(row, cut))}
 
     def holds_out(self, row: Row, cut: Any) -> bool:
         fraction = split.hash_fraction(self.pipeline)
@@ -91,10 +96,15 @@ EXCLUDED = st.none() | st.tuples(st.integers(0, 20), st.integers(0, 4)).map(lamb
     files=st.tuples(FILES, FILES),
     excluded=st.tuples(EXCLUDED, EXCLUDED),
     hours=st.tuples(st.integers(8, 24), st.integers(8, 24)),
+    on_all=st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
 def test_no_clean_row_was_trained_on_by_key_or_by_entity(
-    extracts: list[list[tuple[Any, ...]]], files: tuple[Any, Any], excluded: tuple[Any, Any], hours: tuple[int, int]
+    extracts: list[list[tuple[Any, ...]]],
+    files: tuple[Any, Any],
+    excluded: tuple[Any, Any],
+    hours: tuple[int, int],
+    on_all: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shelf, rows = Shelf(Path(folder)), list[Row]()
@@ -103,16 +113,15 @@ def test_no_clean_row_was_trained_on_by_key_or_by_entity(
             shelf.add([(key, at(hour), label, owner) for key, hour, label, owner in extract])
             rows += [Row(key, hour, label, owner, len(rows) + n) for n, (key, hour, label, owner) in enumerate(extract)]
             written.append(len(rows))
-        champion = Model(len(extracts) - 1, hours[0], files[0], excluded[0])
+        champion = Model(len(extracts) - 1, hours[0], files[0], excluded[0], on_all)
         candidate = Model(len(extracts), hours[1], files[1], excluded[1])
         by = split.entities(candidate.pipeline)
         trained, seen = list[Trained](), set[Row]()
         for model in (champion, candidate):
             reader = model.reader(shelf)
             names = [("id",), *([by] if by else [])]
-            trained += [
-                Trained(tuple(name), hashes) for name, hashes in zip(names, trained_on(reader, *names), strict=True)
-            ]
+            found = trained_on(reader, *names, side="window" if model.on_all else "train")
+            trained += [Trained(tuple(name), hashes) for name, hashes in zip(names, found, strict=True)]
             known = model.trained(rows[: written[model.extracts - 1]], reader.cut)
             assert len(trained[-len(names)].hashes) == len(known)
             seen |= known

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse as sp
 
 from refit.core.domain import Column
-from refit.ml.features import FeatureGone, NoFeatures, NotNumeric, SensitiveClasses, plan, transformer
+from refit.ml.features import FeatureGone, NoFeatures, NotNumeric, SensitiveClasses, plan, transformer, without
 from refit.ml.frame import NoFeature
 from tests.unit.ml.files import COLUMNS, pipeline
 
@@ -209,3 +209,15 @@ def test_the_fitted_features_name_their_outputs() -> None:
 def test_columns_of_a_snapshot_may_have_any_order() -> None:
     shuffled: list[Column] = list(reversed(COLUMNS))
     assert set(plan(pipeline(), shuffled).columns) == set(plan(pipeline(), COLUMNS).columns)
+
+
+def test_a_file_without_some_columns_names_the_others() -> None:
+    block = {"numeric": {"columns": ["amount", "age"], "scale": "none"}, "categorical": {"columns": ["city"]}}
+    less = without(pipeline(features=block), {"city", "age", "owner"})
+    assert plan(less, COLUMNS).columns == ("amount",)
+    numeric = plan(less, COLUMNS).numeric
+    assert numeric is not None
+    assert numeric.scale == "none"
+    with pytest.raises(NoFeatures):
+        plan(without(less, {"amount"}), COLUMNS)
+    assert without(pipeline(), {"city"}) == pipeline()

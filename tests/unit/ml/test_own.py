@@ -190,3 +190,24 @@ def test_words_that_may_quote_a_sensitive_value_are_withheld(monkeypatch: pytest
     monkeypatch.setattr(logs, "_withheld", True)
     told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
     assert told == f"the own code fails at acmebank.py:3: ValueError: {logs.WITHHELD}"
+
+
+def test_a_digest_follows_the_sources_of_a_package_and_nothing_else(tmp_path: Path) -> None:
+    before = own.digests({"acmebank", "sklearn", "lightgbm", "no_such_package"})
+    assert list(before) == ["acmebank"]
+    (tmp_path / "acmebank" / "notes.txt").write_text("no code")
+    assert own.digests({"acmebank"}) == before
+    assert own.changes(before, {"acmebank"}) == ()
+    (tmp_path / "acmebank" / "features.py").rename(tmp_path / "acmebank" / "traits.py")
+    assert own.changes(before, {"acmebank"}) == ("the code of acmebank is not what it was",)
+    assert own.changes({}, {"acmebank"}) == ("nothing tells what the code of acmebank was",)
+
+
+def test_a_package_may_be_one_file(tmp_path: Path) -> None:
+    (tmp_path / "onefile.py").write_text("ONE = 1\n")
+    (tmp_path / "other.py").write_text("")
+    before = own.digests({"onefile"})
+    (tmp_path / "other.py").write_text("OTHER = 1\n")
+    assert own.changes(before, {"onefile"}) == ()
+    (tmp_path / "onefile.py").write_text("ONE = 2\n")
+    assert own.changes(before, {"onefile"}) == ("the code of onefile is not what it was",)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 import skops.io
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +25,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from refit.core.errors import ArtifactError
 from refit.ml.outliers import ThreeSigmaClipper
-from refit.ml.persist import BrokenModel, CannotSave, ForbiddenType, dump, load, types_beyond
+from refit.ml.persist import BrokenModel, CannotSave, ForbiddenType, dump, load, read_back, types_beyond
 from refit.ml.trust import BUILT_IN
 from tests.unit.ml import zoo
 
@@ -265,3 +266,13 @@ def test_something_else_than_a_model_is_refused() -> None:
 def test_an_unfitted_model_is_refused() -> None:
     with pytest.raises(BrokenModel, match="not fitted"):
         load(dump(LogisticRegression()))
+
+
+def test_what_libraries_warn_of_while_they_load_is_told_and_not_raised(body: bytes) -> None:
+    def older(schema: Schema) -> None:
+        text = json.dumps(schema).replace(sklearn.__version__, "1.5.0")
+        schema |= json.loads(text)
+
+    found = read_back(rewritten(body, older))
+    assert found.warnings == (f"scikit-learn 1.5.0 saved it, and here is {sklearn.__version__}",)
+    assert read_back(body).warnings == ()

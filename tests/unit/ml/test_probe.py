@@ -63,6 +63,29 @@ def test_class_weights_may_go_through_sample_weights() -> None:
     assert found({"estimator": "sklearn.naive_bayes.GaussianNB", "class_weight": "balanced"}) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "words"),
+    [
+        ({"estimator": "sklearn.svm.LinearSVC"}, "incremental", "LinearSVC has no partial_fit"),
+        (
+            {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"early_stopping": True}},
+            "incremental",
+            "SGDClassifier refuses partial_fit with these params: early_stopping should be False with partial_fit",
+        ),
+    ],
+    ids=["no partial_fit", "params that it refuses"],
+)
+def test_a_fit_in_batches_needs_an_estimator_that_takes_them(model: dict[str, Any], key: str, words: str) -> None:
+    ((path, message),) = found(model | {"incremental": True})
+    assert path == ("model", key)
+    assert message.startswith(words)
+
+
+def test_an_estimator_that_takes_batches_has_no_fault() -> None:
+    model = {"estimator": "sklearn.linear_model.SGDClassifier", "class_weight": "balanced", "incremental": True}
+    assert found(model) == []
+
+
 def test_an_unknown_score_is_named_where_it_stands() -> None:
     evaluate = {"gate": [{"score": "rocauc", "min": 0.5}], "scores": ["accuracy", "acuracy"]}
     faults = dict(found({"estimator": "sklearn.linear_model.LogisticRegression"}, evaluate=evaluate))

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from refit.core import keys, registry
+from refit.core import hand, keys, registry
 from refit.core.config import parse_pipeline
 from refit.core.context import Context
-from refit.core.domain import Move, Outcome, PublishManifest, VerdictRef
+from refit.core.domain import Check, Hold, Move, Outcome, PublishManifest, Refit, Verdict, VerdictRef
 from refit.core.effects import Moment
 from refit.core.refs import read_ref
-from refit.core.runs import write_outcome
+from refit.core.runs import KILLED, conclude, write_outcome
 from refit.core.store import ObjectStore, open_store
 from refit.publish.step import Superseded, publish
 from tests.fixtures.records import (
     FILE,
     NOW,
+    artifact,
     evaluate_manifest,
     extract_manifest,
     put_manifest,
@@ -27,6 +28,7 @@ from tests.fixtures.records import (
     verdict,
 )
 
+ON_ALL = FILE + b"publish: {fit_on: all}\n"
 FIRST, SECOND = "20261120t070000-aaaa", "20261127t070000-bbbb"
 
 
@@ -117,7 +119,7 @@ def test_a_promotion_waits_for_approval(store: ObjectStore, case: str) -> None:
         file = FILE + b"publish: {approval: manual}\n"
     elif case == "on hold":
         publish(context(store, SECOND, 7, **after_first()))
-        registry.rollback(store, None, who="me", why="x", now=NOW)
+        hand.rollback(store, None, who="me", why="x", now=NOW)
         generation = 3
     else:
         judged = verdict("inconclusive", needs_approval="labels contradict")
@@ -156,6 +158,80 @@ def test_a_run_that_was_settled_is_superseded(store: ObjectStore) -> None:
     assert champion(store) is None
 
 
+def refit() -> Refit:
+    return Refit(
+        model=artifact("again"),
+        rows=10,
+        rows_there=10,
+        trained_from=NOW,
+        trained_until=NOW,
+        score="neg_log_loss",
+        value=-0.4,
+        predictions=artifact("said"),
+    )
+
+
+def worse() -> Check:
+    """A champion fitted on all rows that is proven worse than its evaluated model."""
+    return verdict("rejected").checks[0].model_copy(update={"against": "evaluated", "reason": "worse on newer rows"})
+
+
+def published_on_all(store: ObjectStore) -> PublishManifest:
+    store.put("again", b"")
+    return publish(context(store, FIRST, file=ON_ALL, refit=refit()))
+
+
+def test_a_candidate_that_was_fitted_again_goes_out_as_that(store: ObjectStore) -> None:
+    published_on_all(store)
+    move, version = champion(store), registry.read_version(store, FIRST)
+    assert move is not None
+    assert move.fit_on == "all"
+    assert (version.refit, version.model_of(move.fit_on).key, version.model.key) == (refit(), "again", "model")
+
+
+def test_a_champion_on_all_rows_that_is_proven_worse_falls_back(store: ObjectStore) -> None:
+    published_on_all(store)
+    manifest = publish(context(store, SECOND, 7, ON_ALL, **after_first(verdict=verdict("rejected"), twins=worse())))
+    assert (manifest.outcome, manifest.champion, manifest.fell_back) == ("rejected", FIRST, True)
+    assert (manifest.champion_generation, manifest.previous_champion) == (2, FIRST)
+    move, ref = champion(store), last_verdict(store)
+    assert move is not None
+    assert ref is not None
+    assert (move.kind, move.version, move.fit_on, move.run_id) == ("fallback", FIRST, "evaluated", SECOND)
+    assert (move.why, move.anchor, ref.run_id) == ("worse on newer rows", FIRST, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("file", "judged", "hold", "outcome"),
+    [
+        pytest.param("publish: {fit_on: all}", verdict(), False, "promoted", id="a better candidate takes its place"),
+        pytest.param("publish: {approval: manual}", verdict("rejected"), False, "rejected", id="approval by hand"),
+        pytest.param("publish: {fit_on: all}", verdict("rejected"), True, "rejected", id="on hold"),
+        pytest.param(
+            "publish: {fit_on: all}",
+            verdict("inconclusive", needs_approval="labels contradict"),
+            False,
+            "awaiting_approval",
+            id="contradicting labels",
+        ),
+    ],
+)
+def test_a_champion_on_all_rows_stays_where_another_decides(
+    store: ObjectStore, file: str, judged: Verdict, hold: bool, outcome: str
+) -> None:
+    published_on_all(store)
+    if hold:
+        held = registry.read_champion(store)
+        assert held is not None
+        update = {"token": "t", "generation": 2, "kind": "rollback", "hold": Hold(since=NOW, who="me", why="x")}
+        registry.move_champion(store, held, held[0].model_copy(update=update))
+    fields = after_first(verdict=judged, twins=worse(), champion_generation=2 if hold else 1)
+    manifest = publish(context(store, SECOND, 7, FILE + file.encode() + b"\n", **fields))
+    assert (manifest.outcome, manifest.fell_back) == (outcome, False)
+    told = [text for text in manifest.warnings if f"refit promote loans {FIRST} --evaluated --reason" in text]
+    assert len(told) == (0 if outcome == "promoted" else 1)
+
+
 def test_a_verdict_of_an_older_as_of_does_not_move_the_verdict_ref(store: ObjectStore) -> None:
     promoted(store)
     registry_ref = last_verdict(store)
@@ -189,6 +265,36 @@ def test_publish_killed_at_any_effect_and_repeated_ends_as_if_never_killed(
         ref = last_verdict(store)
         assert ref is not None
         assert (ref.run_id, ref.generation) == (FIRST, 1)
+
+
+def test_a_fallback_killed_at_any_effect_and_repeated_ends_as_if_never_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def prepared(folder: str) -> tuple[ObjectStore, Context]:
+        store = open_store(f"file://{tmp_path}/{folder}")
+        published_on_all(store)
+        return store, context(store, SECOND, 7, ON_ALL, **after_first(verdict=verdict("rejected"), twins=worse()))
+
+    seen: list[str] = []
+    _, whole = prepared("counted")
+    monkeypatch.setattr("refit.core.effects.hook", lambda moment, name: seen.append(f"{moment} {name}"))
+    publish(whole)
+    monkeypatch.undo()
+    assert len(seen) >= 8  # version, champion, history, verdict: before and after
+    for at in range(len(seen)):
+        store, again = prepared(str(at))
+        monkeypatch.setattr("refit.core.effects.hook", killer(at))
+        with pytest.raises(Killed):
+            publish(again)
+        monkeypatch.undo()
+        settled, moved = conclude(store, again.run, KILLED, {}, NOW), registry.fallback_of(store, SECOND) is not None
+        assert (settled.fell_back, settled.outcome) == (moved, "rejected" if moved else "failed"), seen[at]
+        manifest = publish(again)
+        assert (manifest.outcome, manifest.fell_back) == ("rejected", True), seen[at]
+        assert [move.kind for move in registry.read_history(store)] == ["publish", "fallback"]
+        ref = last_verdict(store)
+        assert ref is not None
+        assert ref.run_id == SECOND
 
 
 def count_effects(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Moment, str]]:

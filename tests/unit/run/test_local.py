@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from refit.core.errors import DiskError
 from refit.run import local
 from refit.run.executor import Attempt
 from refit.run.local import LocalExecutor
+from tests.fixtures.memory_limit import memory_limit
 
 EXTRACT = Attempt("file:///nowhere", "loans", "20261120t070000-aaaa", "extract", 1)
 
@@ -49,3 +52,16 @@ def test_attempts_leave_no_open_file_folder_or_process(monkeypatch: pytest.Monke
     executor.close()
     assert held() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_attempt_that_the_kernel_ends_for_want_of_memory_is_said_to_have_starved() -> None:
+    code = (
+        "from dataclasses import replace\n"
+        "from refit.run.local import LocalExecutor\n"
+        "from tests.unit.run.test_local import EXTRACT\n"
+        "ended = LocalExecutor().execute(replace(EXTRACT, step='evaluate'), lambda line: None)\n"
+        "print(ended.exit_code, ended.starved)"
+    )
+    with memory_limit(96 << 20) as join:  # enough for this process, and too little for what evaluate imports
+        done = subprocess.run([sys.executable, "-c", code], preexec_fn=join, capture_output=True, text=True, check=True)
+    assert done.stdout == "137 True\n"

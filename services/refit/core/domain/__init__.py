@@ -1,22 +1,33 @@
 """The nouns of refit as frozen values, and the way they are stored as JSON; a module per family."""
 
-from refit.core.domain.base import FORMAT, STEPS, Artifact, Instant, OutcomeName, Record, Result, StepName, Value
+from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
+from refit.core.domain.checkpoint import Checkpoint
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
-from refit.core.domain.manifests import EvaluateManifest, ExtractManifest, Manifest, PublishManifest, TrainManifest
+from refit.core.domain.manifests import (
+    BatchFit,
+    EvaluateManifest,
+    ExtractManifest,
+    Manifest,
+    PublishManifest,
+    Refit,
+    TrainManifest,
+)
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, LockRef, OwnerRef, SnapshotRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
-from refit.core.domain.verdict import Check, Line, Look, Reference, ShiftCheck, SliceCheck, Verdict
+from refit.core.domain.verdict import Check, Line, Look, Opponent, Promise, Reference, ShiftCheck, SliceCheck, Verdict
 
 __all__ = [
     "FORMAT",
     "STEPS",
     "Artifact",
     "Batch",
+    "BatchFit",
     "Check",
+    "Checkpoint",
     "Column",
     "Combination",
     "Decision",
@@ -25,6 +36,7 @@ __all__ = [
     "ExclusionsRef",
     "ExtractManifest",
     "Failure",
+    "FitOn",
     "Hold",
     "Holder",
     "Instant",
@@ -34,14 +46,17 @@ __all__ = [
     "Manifest",
     "Move",
     "MoveKind",
+    "Opponent",
     "Outcome",
     "OutcomeName",
     "OwnerRef",
     "Part",
+    "Promise",
     "PublishManifest",
     "QuarantineRef",
     "Record",
     "Reference",
+    "Refit",
     "Result",
     "Rows",
     "RunRecord",

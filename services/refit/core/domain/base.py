@@ -15,6 +15,8 @@ FORMAT: Final = 1
 StepName = Literal["extract", "train", "evaluate", "publish"]
 STEPS: Final[tuple[StepName, ...]] = ("extract", "train", "evaluate", "publish")
 OutcomeName = Literal["promoted", "rejected", "skipped", "awaiting_approval", "superseded", "failed"]
+FitOn = Literal["evaluated", "all"]
+"""Which of a version's models: the one that was evaluated, or the same definition fitted again on all rows."""
 Result = Literal["accepted", "rejected", "inconclusive"]
 
 

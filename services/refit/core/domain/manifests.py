@@ -1,13 +1,13 @@
 """What each step leaves: the only proof that it is done."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
-from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName
+from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
 from refit.core.domain.search import Searched
 from refit.core.domain.snapshot import Rows, Snapshot
-from refit.core.domain.verdict import Look, Reference, ShiftCheck, Verdict
+from refit.core.domain.verdict import Check, Look, Opponent, Promise, Reference, ShiftCheck, Verdict
 
 
 class Manifest(Record):
@@ -26,7 +26,8 @@ class Manifest(Record):
 
     @property
     def seconds(self) -> float:
-        return (self.finished_at - self.started_at).total_seconds()
+        """0 where the clock was put back meanwhile."""
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 class ExtractManifest(Manifest):
@@ -45,6 +46,43 @@ class ExtractManifest(Manifest):
     snapshot_generation: int = 0
     """Generation of refs/snapshot.json that was read; 0: none. The ref moves from there once the manifest stands."""
     profile: Artifact | None = None
+
+
+class BatchFit(Value):
+    """How a model was fitted batch by batch."""
+
+    passes: int
+    batches: int
+    """Over all passes."""
+    learned_on: int
+    """Rows that the features were learned on."""
+    checkpoints: int
+    """Of the whole fit; the number of the last one."""
+    resumed_from: int | None = None
+    """The number of the checkpoint that this attempt went on from; None: from the start."""
+
+
+class Refit(Value):
+    """The candidate's definition fitted again on all rows of the window, held-out ones included (publish.fit_on: all).
+
+    Its seed and parameters are the candidate's; what the candidate found by stopping early is fixed by `params`.
+    """
+
+    model: Artifact
+    rows: int
+    rows_there: int
+    """Labelled rows of the window that there were, those that model.sample or drop_3sigma left out included."""
+    trained_from: Instant
+    trained_until: Instant
+    """The newest row."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the estimator set beside the file's, so that it trains as long as the candidate did."""
+    trusted: tuple[str, ...] = ()
+    score: str
+    """The gate's first comparing score."""
+    value: float
+    """On the candidate's clean rows, which the refit has seen: no measure of quality, but at least the candidate's."""
+    predictions: Artifact
 
 
 class TrainManifest(Manifest):
@@ -69,7 +107,24 @@ class TrainManifest(Manifest):
     """Raw columns that the model takes, in order."""
     trusted: tuple[str, ...] = ()
     """Types beyond the built-in list that the pipeline's file allows the loader to build."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """Package of the user's own that the file names → digest of its source files."""
+    batches: BatchFit | None = None
+    """None: fitted on all rows at once."""
     warnings: tuple[str, ...] = ()
+
+    def of(self, refit: Refit) -> Self:
+        """What train would have said, had it fitted the refit."""
+        return self.model_copy(
+            update={
+                "model": refit.model,
+                "rows": refit.rows,
+                "rows_there": refit.rows_there,
+                "trained_from": refit.trained_from,
+                "trained_until": refit.trained_until,
+                "trusted": refit.trusted,
+            }
+        )
 
 
 class EvaluateManifest(Manifest):
@@ -89,11 +144,25 @@ class EvaluateManifest(Manifest):
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
+    promise: Promise | None = None
+    """How the last promotion fares; None where no version was promoted over another one."""
+    opponents: tuple[Opponent, ...] = ()
+    """The champion, and the anchor where it is another version."""
     anchor: str | None = None
     """The version that is the anchor if this candidate is promoted."""
     predictions: Artifact | None = None
+    refit: Refit | None = None
+    """What goes out instead of the candidate; only with publish.fit_on: all and an accepted verdict."""
+    twins: Check | None = None
+    """The champion's refit beside its evaluated model, on rows newer than both; rejected: it is proven worse."""
     report: Artifact
     warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """What it adds to `Rows`."""
+        refit = self.refit.rows if self.refit else None
+        return {"holdout": self.rows_holdout, "clean": self.rows_clean, "refit": refit}
 
 
 class PublishManifest(Manifest):
@@ -103,3 +172,6 @@ class PublishManifest(Manifest):
     champion: str | None = None
     previous_champion: str | None = None
     champion_generation: int = 0
+    fell_back: bool = False
+    """The candidate did not win, and the champion's evaluated model took the place of its refit, proven worse."""
+    warnings: tuple[str, ...] = ()

@@ -62,6 +62,8 @@ class Outcome(Record):
     """None unless versions/<run_id>.json stands."""
     champion: str | None = None
     previous_champion: str | None = None
+    fell_back: bool = False
+    """The champion's evaluated model took the place of the one fitted on all rows."""
     rows: Rows = Rows()
     verdict: Verdict | None = None
     scores: dict[str, dict[str, float | None]] = Field(default_factory=dict)

@@ -17,6 +17,8 @@ class Rows(Value):
     train: int | None = None
     holdout: int | None = None
     clean: int | None = None
+    refit: int | None = None
+    """Rows that the model which goes out was fitted on again; None where what was evaluated goes out."""
 
 
 class Column(Value):

@@ -63,6 +63,20 @@ class Verdict(Value):
     """Why a person must decide (shifted labels, a champion that cannot be used); None in ordinary runs."""
 
 
+class Promise(Value):
+    """A promoted version's gain over another one: when it was judged, and on rows newer than both.
+
+    It decides nothing.
+    """
+
+    version: str
+    over: str
+    promised: Check
+    found: Check | None = None
+    """`promised` judged anew, `accepted` where it holds; None where the newer rows say nothing."""
+    reason: str
+
+
 class Look(Value):
     """One evaluate that computed an interval; looks share the year's budget of false promotions."""
 
@@ -89,3 +103,20 @@ class ShiftCheck(Value):
     se: float | None = None
     drop: float | None = None
     shifted: bool = False
+
+
+class Opponent(Value):
+    """How a version of the registry took part in a comparison. Its warnings stand with the others of the run."""
+
+    version: str
+    role: Literal["champion", "anchor"]
+    state: Literal["stored", "rebuilt", "unusable"]
+    """Its model file as it is; a stand-in, fitted again for this comparison alone; nothing."""
+    changes: tuple[str, ...] = ()
+    """What differs from the day on which it was fitted: versions, its own code, what its loader warned of."""
+    asked_rows: int | None = None
+    """Rows that were stored with the model file and of which it says what it said then; None: it was not known."""
+    reason: str = ""
+    """Why it was rebuilt or cannot be used."""
+    without: tuple[str, ...] = ()
+    """Columns that the stand-in does not take, as today's rows do not have them."""

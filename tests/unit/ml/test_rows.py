@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from refit.ml.frame import BadTarget
-from refit.train.rows import TrainingRows, check_classes, empty_columns, without_outliers
+from refit.ml.rows import TrainingRows, check_classes, empty_columns, without_outliers
 from tests.unit.ml.files import pipeline
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

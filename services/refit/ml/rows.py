@@ -1,12 +1,13 @@
 """The rows that a model is fitted on: read from the snapshot, checked, cleared of outliers where the file says so."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,8 +58,13 @@ class TrainingRows:
     entities: Words | None = None
 
 
-def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
-    """All labelled training rows of the snapshot, or the part of them that model.sample asks for.
+def read(
+    reader: SnapshotReader, columns: Sequence[str], side: Side = "train", classes: Sequence[Any] = ()
+) -> TrainingRows:
+    """The labelled rows on one side of the snapshot, or the part of them that model.sample asks for.
+
+    Args:
+        classes: Rows of other classes are left out; empty: none are.
 
     Raises:
         NoTrainingRows: there is none.
@@ -70,14 +76,14 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
     searches = pipeline.model.search is not None
     by = entities(pipeline) if searches else None
     wanted = list(dict.fromkeys([*columns, target, cursor, *(key if sample else ()), *(by or ())]))
-    tables = (batch.table for batch in reader.rows(wanted, "train"))
+    tables = labelled(reader, wanted, side, classes)
     if sample:
         batches, there = smallest(tables, key, pipeline.model.seed, sample.rows)
     else:
         batches = list(tables)
         there = sum(len(batch) for batch in batches)
-    if not batches:
-        raise NoTrainingRows(*_why_none(reader))
+    if not sum(len(batch) for batch in batches):
+        raise NoTrainingRows(*why_none(reader))
     y = to_target(_column(batches, target), pipeline.task, target)
     span = pc.min_max(_column(batches, cursor))
     cursors = microseconds_of(_column(batches, cursor).combine_chunks()) if searches else None
@@ -86,22 +92,41 @@ def read(reader: SnapshotReader, columns: Sequence[str]) -> TrainingRows:
     return TrainingRows(X, y, there, span["min"].as_py(), span["max"].as_py(), (), cursors, hashes)
 
 
-def dropping(pipeline: Pipeline) -> tuple[str, ...]:
-    """The columns whose outliers cost a training row its place."""
-    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
-    return block.columns if block is not None and block.outliers == "drop_3sigma" else ()
+def labelled(
+    reader: SnapshotReader, columns: Sequence[str], side: Side, classes: Sequence[Any] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The labelled rows on one side of the snapshot, batch by batch, with the target among the columns.
+
+    Args:
+        classes: Rows of other classes are left out; empty: none are.
+    """
+    pipeline = reader.pipeline
+    for batch in reader.rows(columns, side):
+        table = batch.table
+        if classes:
+            table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
+        yield table
 
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:
     """The rows less those that `outliers: drop_3sigma` drops."""
-    columns = dropping(pipeline)
+    columns = columns_to_drop_by(pipeline)
     if not columns:
         return rows
-    kept = outliers.inside(rows.X[list(columns)].to_numpy())
-    dropped = int((~kept).sum())
-    note = f"{dropped:,} of {len(kept):,} training rows dropped: a value beyond 3 sigma"
-    X = rows.X[kept].reset_index(drop=True)
-    return replace(rows, X=X, y=rows.y[kept], notes=(note,) if dropped else (), cursors=None, entities=None)
+    kept = outliers.inside(rows.X[columns].to_numpy())
+    X, notes = rows.X[kept].reset_index(drop=True), dropped(int((~kept).sum()), len(kept))
+    return replace(rows, X=X, y=rows.y[kept], notes=notes, cursors=None, entities=None)
+
+
+def columns_to_drop_by(pipeline: Pipeline) -> list[str]:
+    """Columns whose values beyond 3 sigma drop their training rows; none where the file does not say so."""
+    block = pipeline.features.numeric if isinstance(pipeline.features, FeatureBlock) else None
+    return list(block.columns) if block is not None and block.outliers == "drop_3sigma" else []
+
+
+def dropped(rows: int, there: int) -> tuple[str, ...]:
+    """What is said of rows that were dropped; nothing where none was."""
+    return (f"{rows:,} of {there:,} training rows dropped: a value beyond 3 sigma",) if rows else ()
 
 
 def check_classes(y: Array, task: str, column: str) -> None:
@@ -110,14 +135,17 @@ def check_classes(y: Array, task: str, column: str) -> None:
     Raises:
         BadTarget: one class only, more than two for a binary task, or more than 1,000.
     """
-    if task == "regression":
-        return
-    classes = np.unique(y).tolist()
+    if task != "regression":
+        check_labels(np.unique(y).tolist(), len(y), task, column)
+
+
+def check_labels(classes: Sequence[Any], rows: int, task: str, column: str) -> None:
+    """As `check_classes`, of the distinct classes of so many training rows."""
     if len(classes) < 2:
         raise BadTarget(
             column,
             task,
-            f"all {len(y):,} training rows have the class {classes[0]!r}",
+            f"all {rows:,} training rows have the class {classes[0]!r}",
             next="look at the query and the window: a classifier needs rows of two classes",
         )
     if task == "binary" and len(classes) > 2:
@@ -126,7 +154,7 @@ def check_classes(y: Array, task: str, column: str) -> None:
         raise BadTarget(
             column,
             task,
-            f"it has {len(classes):,} classes in {len(y):,} training rows, and a model takes {MOST_CLASSES:,} at most",
+            f"it has {len(classes):,} classes in {rows:,} training rows, and a model takes {MOST_CLASSES:,} at most",
             next="take rare classes together in the query; for a quantity use task: regression",
         )
 
@@ -159,14 +187,37 @@ def uneven_shares(reader: SnapshotReader) -> Iterator[str]:
 
 def empty_columns(X: pd.DataFrame) -> tuple[str, ...]:
     """A warning per column that has no value in any training row."""
-    return tuple(f'"{name}" has no value in any training row' for name in X.columns if X[name].isna().all())
+    return tuple(without_a_value(name) for name in X.columns if X[name].isna().all())
+
+
+def without_a_value(name: str) -> str:
+    """What is said of such a column."""
+    return f'"{name}" has no value in any training row'
+
+
+def is_known(target: pa.Array, pipeline: Pipeline, classes: Collection[Any]) -> pa.Array:
+    """Which labels are among the classes, without a Python object per row for what Arrow itself can compare."""
+    if pa.types.is_string(target.type):
+        return pc.is_in(target, pa.array([str(label) for label in classes], pa.string()))
+    if pa.types.is_boolean(target.type):
+        return pc.is_in(target, pa.array([bool(label) for label in classes]))
+    return pa.array(is_one_of(to_target(target, pipeline.task, pipeline.target), classes))
+
+
+def is_one_of(labels: Array, classes: Iterable[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are among the classes, of shape (rows,)."""
+    found = np.zeros(len(labels), dtype=bool)
+    for label in classes:
+        found |= labels == label
+    return found
 
 
 def _column(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
     return pa.chunked_array([batch.column(name) for batch in batches])
 
 
-def _why_none(reader: SnapshotReader) -> tuple[str, str]:
+def why_none(reader: SnapshotReader) -> tuple[str, str]:
+    """Why the reader has no training row, and what to do."""
     target, cut = reader.pipeline.target, reader.cut
     unlabelled = reader.count("train", labelled=False)
     if unlabelled:

@@ -1,0 +1,97 @@
+"""What a promotion promised is looked back at on rows that neither model has seen, and decides nothing."""
+
+import html
+
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss
+
+from refit.core import registry
+from refit.core.context import read_manifest
+from refit.core.domain import EvaluateManifest, Outcome, Promise
+from refit.ml.persist import load
+from tests.faults.case import SECOND, Case
+from tests.fixtures import loans
+
+LAST = SECOND + 7
+"""Two weeks after SECOND − 7, where these tests promote a second time: enough days to tell."""
+
+
+def evaluated(case: Case, outcome: Outcome) -> EvaluateManifest:
+    assert outcome.run_id is not None
+    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
+    assert found is not None
+    return found
+
+
+def promise_of(case: Case, outcome: Outcome) -> Promise:
+    promise = evaluated(case, outcome).promise
+    assert promise is not None
+    return promise
+
+
+def report(case: Case, outcome: Outcome) -> str:
+    return html.unescape(case.store.get(evaluated(case, outcome).report.key).decode())
+
+
+def test_a_first_champion_has_promised_nothing(case: Case) -> None:
+    second = case.good(days=SECOND - 7)
+    assert evaluated(case, second).promise is None
+    assert "promise" not in report(case, second)
+
+
+def test_a_promise_is_held_against_the_rows_newer_than_both_models(case: Case) -> None:
+    first, second = case.champion.version, case.good(days=SECOND - 7)
+    third = case.good(days=LAST)
+    promise = promise_of(case, third)
+    assert (promise.version, promise.over) == (second.version, first)
+    assert second.verdict is not None
+    assert promise.promised == second.verdict.checks[0]
+    assert promise.found is not None
+    assert promise.found.result == "accepted"
+    assert promise.reason.startswith("it holds on 559 newer rows: neg_log_loss is ")
+    rows = case.rows(third, "income", "amount", "region", "defaulted", "applied_at")
+    newer = [row for row in rows if row[4] > loans.at(SECOND - 7)]
+    assert len(newer) == promise.found.rows
+    assert promise.found.gain == pytest.approx(loss(case, first, newer) - loss(case, second.version, newer))
+    assert promise.reason in report(case, third)
+
+
+def test_with_promotions_every_week_the_one_before_the_last_is_looked_back_at(case: Case) -> None:
+    first, second = case.champion.version, case.good(days=SECOND - 7)
+    case.good()
+    promise = promise_of(case, case.good(days=LAST))
+    assert (promise.version, promise.over) == (second.version, first)
+
+
+def loss(case: Case, version: str | None, rows: list[tuple[object, ...]]) -> float:
+    assert version is not None
+    model = load(case.store.get(registry.read_version(case.store, version).model.key))
+    frame = pd.DataFrame([row[:3] for row in rows], columns=["income", "amount", "region"])
+    return float(log_loss([row[3] for row in rows], model.predict_proba(frame)))
+
+
+def test_a_promise_that_new_rows_belie_is_said_to_be_broken(case: Case) -> None:
+    case.good(days=SECOND - 7)
+    case.sql(f"UPDATE loans SET defaulted = false WHERE applied_at > '{loans.at(SECOND - 7)}' AND loan_id % 5 > 0")
+    promise = promise_of(case, case.run(days=LAST).outcome or pytest.fail("no run"))
+    assert promise.found is not None
+    assert promise.found.result == "rejected"
+    assert "it is broken on 559 newer rows" in promise.reason
+
+
+def test_too_few_days_leave_it_open(case: Case) -> None:
+    case.good()
+    promise = promise_of(case, case.good(days=LAST))
+    assert promise.reason == "it is open on 279 newer rows: too little data: 7 days of clean rows, 10 are needed"
+
+
+def test_a_replaced_version_that_is_gone_costs_only_the_look_back(case: Case) -> None:
+    first = registry.read_version(case.store, case.champion.version)
+    case.good(days=SECOND - 7)
+    (case.folder / first.model.key).unlink()
+    case.harmed.add(first.model.key)
+    promise = promise_of(case, case.good(days=LAST))
+    assert promise.found is None
+    assert "cannot be told" in promise.reason
+    assert first.version in promise.reason
