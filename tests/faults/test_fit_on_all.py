@@ -3,8 +3,10 @@
 import io
 import json
 import signal
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,6 +21,7 @@ from tests.faults.case import Case, edited
 from tests.faults.test_killed import signalled
 from tests.fixtures import invariants, loans
 from tests.fixtures.calls import call
+from tests.fixtures.own_package import put_on_path
 
 GATE = {"gate": [{"score": "neg_brier_score", "min_gain": 0.0}]}
 ALL = edited(publish={"fit_on": "all"}, evaluate=GATE)
@@ -131,11 +134,11 @@ def test_a_rejected_candidate_is_not_fitted_again_and_is_promoted_by_hand_as_it_
     assert empty.promote(outcome.version).fit_on == "evaluated"
 
 
-@pytest.mark.parametrize("effect", ["before put", "refit-predictions.parquet", "evaluate.json", "refs/champion.json"])
-def test_a_step_killed_around_the_refit_is_repeated_and_nothing_is_half_published(empty: Case, effect: str) -> None:
-    place = "refit.skops" if effect == "before put" else effect
-    outcome = empty.good(days=42, file=ALL, inject=partial(signalled, place, signal.SIGKILL, empty.scratch / "flag"))
-    step: StepName = "publish" if "champion" in effect else "evaluate"
+@pytest.mark.parametrize(("step", "effect"), [("evaluate", "refit.skops"), ("publish", "refs/champion.json")])
+def test_a_step_killed_around_the_refit_is_repeated_and_nothing_is_half_published(
+    empty: Case, step: StepName, effect: str
+) -> None:
+    outcome = empty.good(days=42, file=ALL, inject=partial(signalled, effect, signal.SIGKILL, empty.scratch / "flag"))
     assert outcome.steps[step].attempts == 2
     assert empty.champion.fit_on == "all"
     assert len(registry.read_history(empty.store)) == 1
@@ -160,14 +163,6 @@ def test_a_run_killed_each_time_publishes_nothing_and_a_rerun_repairs_it(
     assert again.outcome == "promoted"
     assert tuple(step for step, took in again.steps.items() if took.reused_from) == taken
     assert (empty.champion.version, empty.champion.fit_on) == (again.run_id, "all")
-
-
-def test_a_rerun_with_a_file_that_asks_for_the_evaluated_model_judges_and_publishes_anew(empty: Case) -> None:
-    case = empty
-    done = case.run(days=42, file=ALL, inject=partial(signalled, "refit.skops", signal.SIGKILL, None))
-    again = case.again(done.outcome.run_id if done.outcome else None, file=EVALUATED).outcome
-    assert again is not None
-    assert (again.outcome, again.rows.refit, case.champion.fit_on) == ("promoted", None, "evaluated")
 
 
 def test_a_refit_that_is_lost_is_rebuilt_on_all_rows_where_it_is_compared(empty: Case) -> None:
@@ -198,6 +193,61 @@ def test_a_refit_that_is_lost_hinders_no_comparison_of_what_was_evaluated(empty:
     assert open_model(empty.store, "loans").fit_on == "evaluated"
 
 
+MOODY = """\
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+
+
+class Moody(ClassifierMixin, BaseEstimator):
+    '''Does well on as many rows as the training has, and not on more.'''
+
+    def __init__(self, mood="worse"):
+        self.mood = mood
+
+    def fit(self, X, y):
+        if len(X) > 1120 and self.mood == "refuses":
+            raise ValueError("these are too many rows")
+        self.inner_ = LogisticRegression().fit(X, y)
+        self.classes_, self.turned_ = self.inner_.classes_, len(X) > 1120
+        return self
+
+    def predict_proba(self, X):
+        said = self.inner_.predict_proba(X)
+        return said[:, ::-1] if self.turned_ else said
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+"""
+
+
+@pytest.fixture
+def moody(tmp_path: Path) -> dict[str, Any]:
+    """Its package stands in the path of the run."""
+    (tmp_path / "moody").mkdir()
+    (tmp_path / "moody" / "moody.py").write_text(MOODY)
+    return {"begin": partial(put_on_path, str(tmp_path / "moody"))}
+
+
+def test_what_was_evaluated_goes_out_where_the_refit_scores_lower(empty: Case, moody: dict[str, Any]) -> None:
+    file = edited(ALL, model={"estimator": "moody.Moody"})
+    outcome = empty.good(days=42, file=file, **moody)
+    assert (outcome.rows.refit, empty.champion.fit_on) == (None, "evaluated")
+    assert version_of(empty, outcome).refit is None
+    assert any("fitted on all 1,680 rows" in text and "goes out instead" in text for text in outcome.warnings)
+
+
+def test_an_estimator_that_refuses_all_rows_fails_the_run_and_publishes_nothing(
+    empty: Case, moody: dict[str, Any]
+) -> None:
+    model = {"estimator": "moody.Moody", "params": {"mood": "refuses"}}
+    empty.refused(
+        65, "data CannotFitAgain", "too many rows", "publish.fit_on", days=42, file=edited(ALL, model=model), **moody
+    )
+    again = empty.again(file=edited(EVALUATED, model=model), **moody).outcome
+    assert again is not None
+    assert (again.outcome, again.steps["train"].reused_from) == ("promoted", again.parent)
+
+
 BOOSTED = {
     "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
     "params": {"early_stopping": True, "max_iter": 30, "max_leaf_nodes": 4},
@@ -209,19 +259,16 @@ SELECT loan_id, applied_at, income, amount, region,
 FROM loans"""
 
 
-def test_the_second_fit_stops_where_the_first_did(empty: Case) -> None:
-    version = version_of(empty, empty.good(days=42, file=edited(ALL, model=BOOSTED)))
-    assert version.refit is not None
-    rounds = version.refit.params["max_iter"]
-    assert version.refit.params == {"early_stopping": False, "max_iter": rounds}
+def test_the_second_fit_stops_where_the_first_did_on_as_large_a_sample_of_all_rows_in_the_window(empty: Case) -> None:
+    file = edited(ALL, source={"lag": "1d"}, model=BOOSTED | {"sample": {"rows": 600}})
+    refit = version_of(empty, empty.good(days=42, file=file)).refit
+    assert refit is not None
+    assert (refit.rows, refit.rows_there) == (600, 41 * DAY)
+    assert refit.trained_until <= loans.at(41)
+    rounds = refit.params["max_iter"]
+    assert refit.params == {"early_stopping": False, "max_iter": rounds}
     assert 1 <= rounds <= 30
     assert open_model(empty.store, "loans").estimator[-1].n_iter_ == rounds
-
-
-def test_the_second_fit_takes_as_large_a_sample_of_all_rows(empty: Case) -> None:
-    refit = version_of(empty, empty.good(days=42, file=edited(ALL, model={"sample": {"rows": 600}}))).refit
-    assert refit is not None
-    assert (refit.rows, refit.rows_there) == (600, 42 * DAY)
 
 
 def test_the_second_fit_knows_the_classes_that_were_judged_and_no_others(empty: Case) -> None:
@@ -234,13 +281,6 @@ def test_the_second_fit_knows_the_classes_that_were_judged_and_no_others(empty: 
     assert sold > 20
     assert refit.rows == 42 * DAY - sold
     assert open_model(empty.store, "loans").estimator.classes_.tolist() == ["default", "paid"]
-
-
-def test_rows_trained_on_are_those_of_the_window_in_time(empty: Case) -> None:
-    outcome = empty.good(days=42, file=edited(ALL, source={"lag": "1d"}))
-    refit = version_of(empty, outcome).refit
-    assert refit is not None
-    assert refit.trained_until <= loans.at(42) - timedelta(days=1)
 
 
 def test_plan_report_and_commands_tell_of_the_second_fit(empty: Case, monkeypatch: pytest.MonkeyPatch) -> None:

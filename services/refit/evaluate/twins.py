@@ -13,6 +13,7 @@ from typing import Final
 
 from refit.core.context import Context
 from refit.core.domain import Check, FitOn, Line, Move, Refit, TrainManifest
+from refit.core.errors import DataError
 from refit.data.reader import SnapshotReader
 from refit.evaluate import reasons
 from refit.evaluate.bench import UnscorableModel
@@ -33,6 +34,17 @@ BOTH: Final[tuple[FitOn, ...]] = ("all", "evaluated")
 _UNTOLD: Final = "the champion's model fitted on all rows is not held against its evaluated one: "
 
 
+class CannotFitAgain(DataError):
+    """The estimator takes the training rows and refuses all rows."""
+
+    def __init__(self, why: DataError, run_id: str) -> None:
+        super().__init__(
+            f"the candidate is accepted and cannot be fitted again on all rows (publish.fit_on): {why.message}",
+            next=f"{why.next}; or let what was evaluated go out, with publish.fit_on: evaluated in the file:  "
+            f"refit rerun NAME {run_id} --file FILE",
+        )
+
+
 @dataclass(frozen=True)
 class NotWorse:
     """The line that a refit must not fail: its loss against its twin is not proven to be above 0."""
@@ -51,7 +63,7 @@ def fit_again(
     Rows of classes that the candidate does not know are left out: the refit answers the question that was judged.
 
     Raises:
-        UnfitRows and its kin: the rows do not allow it (DataError).
+        CannotFitAgain: the rows do not allow it.
         OwnCodeFails and its kin: the file does not allow it (ConfigError).
     """
     if context.pipeline.publish.fit_on != "all" or decision.verdict.result != "accepted":
@@ -62,10 +74,16 @@ def fit_again(
     same = replace(reader, pipeline=reader.pipeline.model_copy(update={"model": model}))
     params = settled(candidate.estimator[-1], estimator.build(same.pipeline, columns)[-1])
     among = Among("window", train.classes)
-    made = fitted(same, columns, context.report, among, params=params, folder=context.folder)
+    try:
+        made = fitted(same, columns, context.report, among, params=params, folder=context.folder)
+    except DataError as error:
+        raise CannotFitAgain(error, context.run.run_id) from error
     body, trusted = saved(made, candidate.packages)
     again = replace(candidate, estimator=made.steps)
-    value = _score(score, again.answer(reader, compared.trained), rows)
+    try:
+        value = _score(score, answer_of(again, reader, compared.trained), rows)
+    except Unusable:
+        value = math.nan
     evaluated = _score(score, compared.heard.candidate, rows)
     if not value >= evaluated:  # also where it says NaN
         return None, (reasons.refit_scores_lower(score, value, evaluated, made.rows),)
