@@ -1,15 +1,18 @@
 """A clock that is a day wrong, or is put right between and during runs (fault 40): order is told by generations."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from refit.core import keys, registry
-from refit.core.domain import LockRef
+from refit.core import registry
+from refit.core.addresses import file_url
 from refit.core.runs import read_outcome
+from refit.demo.postgres import on_database
 from tests.faults.case import SECOND, THIRD, Case
+from tests.faults.conftest import Bank
 from tests.faults.gates import Gate
 from tests.faults.test_crash import champion_facts
 from tests.fixtures import invariants, loans
@@ -18,6 +21,16 @@ from tests.fixtures.moved_clock import move_clock, put_clock, write
 
 DAY = 86_400.0
 wrong_by_a_day = pytest.mark.parametrize("seconds", [DAY, -DAY], ids=["a day ahead", "a day behind"])
+
+
+@pytest.fixture(scope="module")
+def unharmed(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What a run comes to whose clock is right."""
+    folder = tmp_path_factory.mktemp("unharmed")
+    shutil.copytree(bank.folder, folder / "store")
+    case = Case(on_database(bank.server, bank.database), file_url(folder / "store"), folder)
+    case.good(days=SECOND)
+    return champion_facts(case.store)
 
 
 def clock(case: Case, seconds: float) -> dict[str, Any]:
@@ -51,17 +64,14 @@ def test_runs_before_and_after_a_clock_is_put_right_follow_each_other(case: Case
 @pytest.mark.parametrize("effect", ["sql copy", "before swap refs/champion"])
 @wrong_by_a_day
 def test_a_clock_that_is_put_right_during_a_run_changes_no_more_than_times(
-    case: Case, seconds: float, effect: str
+    case: Case, unharmed: dict[str, object], seconds: float, effect: str
 ) -> None:
-    whole = case.copied("whole")
     offset = case.scratch / "offset"
     outcome = case.good(inject=partial(put_clock, offset, 0.0, effect), **clock(case, seconds))
     assert offset.read_text() == "0.0"
     assert all(step.seconds is not None and step.seconds >= 0 for step in outcome.steps.values())
     looks(case)
-    case.good("skipped")
-    whole.good()
-    assert champion_facts(case.store) == champion_facts(whole.store)
+    assert champion_facts(case.store) == unharmed
 
 
 def test_while_a_model_of_tomorrow_is_in_production_runs_change_nothing_and_then_go_on(case: Case) -> None:
@@ -109,14 +119,3 @@ def test_a_clock_put_back_makes_others_wait_for_a_live_lock(case: Case) -> None:
     assert alive.done().code == 0
     assert case.champion.generation == 2
     invariants.check(case.store)
-
-
-def test_a_dead_lock_from_the_future_is_taken_at_once_on_its_machine(case: Case) -> None:
-    gate = Gate(case.scratch, "before create versions/")
-    killed = case.start(inject=gate.inject, **clock(case, DAY))
-    gate.wait_until_reached()
-    killed.process.kill()
-    killed.done()
-    assert case.store.entry(keys.ref("lock")).age_seconds == 0.0
-    case.good(wait_seconds=0.0)
-    assert LockRef.from_json(case.store.get(keys.ref("lock")), "lock").holder is None

@@ -10,7 +10,7 @@ from tests.faults.gates import Gate
 from tests.fixtures import invariants, loans
 
 
-@pytest.mark.parametrize("effect", ["before sql connect", "logs/extract-1.txt", "before create versions/"])
+@pytest.mark.parametrize("effect", ["before sql connect", "before create versions/"])
 def test_a_file_that_is_edited_during_a_run_counts_from_the_next_run_on(case: Case, effect: str) -> None:
     file, gate = case.scratch / "refit.yaml", Gate(case.scratch, effect)
     file.write_bytes(edited(model={"params": {"C": 0.5}}))

@@ -106,7 +106,7 @@ def test_a_run_that_takes_over_and_reads_all_anew_killed_at_any_effect_is_made_g
         assert copy.state()["owner"] == "elsewhere"
 
 
-@pytest.mark.parametrize("folder", ["history/", "refs/champion", "versions/", "data/", "refs/snapshot"])
+@pytest.mark.parametrize("folder", ["history/", "versions/", "refs/snapshot"])
 def test_a_run_after_a_delete_that_was_killed_works_or_says_what_to_do(
     world: Lived, tmp_path: Path, folder: str
 ) -> None:

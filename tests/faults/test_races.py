@@ -40,6 +40,11 @@ def is_held(case: Case) -> bool:
     return case.store.exists(key) and LockRef.from_json(case.store.get(key), key).holder is not None
 
 
+def kind_of(effect: str) -> str:
+    """The effect; of deletions in one folder all are alike."""
+    return effect.partition("/")[0] if effect.startswith("delete") else effect
+
+
 def state(case: Case) -> dict[str, bytes]:
     """All of the pipeline's store but its lock, which is renewed."""
     return {one.key: case.store.get(one.key) for one in case.store.list("") if one.key != keys.ref("lock")}
@@ -53,17 +58,18 @@ def test_while_one_works_the_others_give_way_and_change_nothing(lived: Case, fil
         age(lived, 366)
     gate = Turnstile(lived.scratch)
     calling = lived.calls(*words[first], inject=gate.inject)
-    refused = 0
+    refused, last = 0, ""
     for effect in gate.stops(lambda: not calling.process.is_alive()):
-        if not is_held(lived):
-            continue  # by now, or any more
+        kind, last = last, kind_of(effect)
+        if last == kind or not is_held(lived):
+            continue
         before = state(lived)
         for second, told in words.items():
             assert asked(lived, *told, "--wait", "0").code == 79, (first, effect, second)
             refused += 1
         assert state(lived) == before, (first, effect)
     assert calling.done().code == 0
-    assert refused > 20
+    assert refused > 12
     invariants.check(lived.store)
 
 
@@ -73,10 +79,8 @@ def test_while_one_works_the_others_give_way_and_change_nothing(lived: Case, fil
         pytest.param("rerun", "rerun", 64, 2, id="rerun, rerun"),  # there is nothing to repeat any more
         pytest.param("rerun", "gc", 0, 2, id="rerun, gc"),
         pytest.param("gc", "rerun", 0, 2, id="gc, rerun"),
-        pytest.param("gc", "run", 0, 3, id="gc, run"),
         pytest.param("run", "run", 0, 3, id="run, run"),
         pytest.param("run", "delete", 0, 1, id="run, delete"),
-        pytest.param("rerun", "delete", 64, 0, id="rerun, delete"),
         pytest.param("delete", "rerun", 0, 0, id="delete, rerun"),
     ],
 )

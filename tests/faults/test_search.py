@@ -94,7 +94,7 @@ def test_a_killed_worker_costs_an_attempt_and_the_next_has_half_as_many(case: Ca
 def test_a_worker_that_is_killed_again_and_again_fails_the_run_with_75(case: Case, package: Path) -> None:
     how: dict[str, Any] = {"begin": partial(begin_with, package), "retry_seconds": ()}
     case.refused(
-        75, "dependency DependencyError", "a worker process of the fit was killed", file=napping(dies=True), **how
+        75, "dependency WorkerKilled", "a worker process of the search was killed", file=napping(dies=True), **how
     )
 
 

@@ -43,7 +43,7 @@ def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> S
         NoFolds: the rows cannot be cut into folds.
         UnknownScore: no scorer has the name.
         BadParameter, UnfitRows: no combination could be fitted and scored.
-        TerminatedWorkerError: a worker was killed; retried, with half as many of them.
+        WorkerKilled: retried, with half as many workers.
     """
     begun, wanted = time.monotonic(), context.pipeline.model.search
     assert wanted is not None

@@ -1,5 +1,7 @@
 """model.search on real parts in a real store, with real workers."""
 
+import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 def test_workers_and_their_number_change_nothing(store: ObjectStore, tmp_path: Path) -> None:
     context = extracted(store, tmp_path, loans(), file(model=TREES)).context()
-    said: list[str] = []
+    said, settings = list[str](), dict(os.environ)
     first = train(replace(context, report=said.append))
     again = train(replace(context, number=3))  # a third attempt has a quarter of the workers
     assert first.model.sha256 == again.model.sha256
@@ -55,6 +57,8 @@ def test_workers_and_their_number_change_nothing(store: ObjectStore, tmp_path: P
     assert [found.rounds[0].measured[number].mean for number in range(3)] == means[0]
     assert first.max_rss_bytes > first.search.memory_bytes > 0
     assert not list(tmp_path.glob("search.*"))
+    assert not multiprocessing.active_children()
+    assert dict(os.environ) == settings
 
 
 @pytest.mark.parametrize("kind", ["time", "hash"])
