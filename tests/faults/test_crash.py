@@ -1,7 +1,8 @@
 """A process of a run is killed at each of its effects in turn; the next `refit run` leaves all as if it never was."""
 
 import shutil
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -109,6 +110,28 @@ def test_a_run_killed_at_any_effect_is_made_good_by_the_next(world: World, tmp_p
         invariants.check(store)
         assert champion_facts(store) == world.champion, told
         shutil.rmtree(folder)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_a_run_asked_to_end_at_any_effect_repeats_the_step_or_is_made_good_by_the_next(
+    world: World, tmp_path: Path, shard: int
+) -> None:
+    codes = set()
+    for number in moments(world.passed)[shard::SHARDS]:
+        folder = tmp_path / str(number)
+        copy(world.before, folder)
+        told = f"asked at {world.passed[number]} (effect {number})"
+        code = run(replace(job(world.dsn, folder, SECOND, "asked", number), kill_with=signal.SIGTERM))
+        assert code in (0, 143), told
+        if code:
+            assert run(job(world.dsn, folder, SECOND, "next")) == 0, told
+        store = pipeline_store(folder)
+        invariants.check(store)
+        assert champion_facts(store) == world.champion, told
+        codes.add(code)
+        shutil.rmtree(folder)
+    assert codes == {0, 143}, "some in a step, some in the run's own process"
 
 
 def test_the_effects_of_a_run_are_those_that_the_design_names(world: World) -> None:
