@@ -10,9 +10,9 @@ ARGS ?=
 # Hundreds of processes that would each compile refit anew take half a minute more.
 TEST_SETTINGS := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 # Hundreds of stores that flush each object to disk wait for it a third of the time: in memory, where 4 GiB are free.
-# What killed processes leave there goes too. PostgreSQL, which is no root, must be able to pass through.
+# What killed processes leave there goes too. PostgreSQL, which is no root, uses it as any temporary folder.
 TEST_ROOM = df -Pk /dev/shm 2>/dev/null | awk 'END {if ($$4 > 4000000) print "/dev/shm"}'
-IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && chmod 711 "$$room" && \
+IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && chmod 1777 "$$room" && \
   trap 'rm -rf "$$room"' EXIT && trap 'exit 130' INT TERM && $(TEST_SETTINGS) TMPDIR="$$room"
 
 .DEFAULT_GOAL := help

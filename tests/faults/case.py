@@ -17,7 +17,7 @@ from refit.core.config import parse_pipeline
 from refit.core.context import read_manifest
 from refit.core.domain import ExtractManifest, Move, Outcome, StepName
 from refit.core.probe import Probed
-from refit.core.runs import run_ids
+from refit.core.runs import recorded_runs, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.data.reader import Side, SnapshotReader
 from refit.run.rerun import Rerun
@@ -188,7 +188,9 @@ class Case:
 
     @property
     def runs(self) -> list[str]:
-        return list(run_ids(self.store))
+        """All runs, the oldest first; ids alone do not tell the order of two that began in one second."""
+        order = {run.run_id: -place for place, run in enumerate(recorded_runs(self.store))}
+        return sorted(run_ids(self.store), key=lambda run_id: (run_id.partition("-")[0], order.get(run_id, 1)))
 
     @property
     def passed(self) -> list[str]:
