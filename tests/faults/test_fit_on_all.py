@@ -146,22 +146,24 @@ def test_a_step_killed_around_the_refit_is_repeated_and_nothing_is_half_publishe
     assert week.rows.clean == 7 * DAY, "all that the published model has not seen"
 
 
-@pytest.mark.parametrize(
-    ("effect", "taken"),
-    [("refit.skops", ("extract", "train")), ("create versions/", ("extract", "train", "evaluate"))],
-    ids=["the refit", "publish"],
-)
-def test_a_run_killed_each_time_publishes_nothing_and_a_rerun_repairs_it(
-    empty: Case, effect: str, taken: tuple[str, ...]
-) -> None:
-    done = empty.run(days=42, file=ALL, inject=partial(signalled, effect, signal.SIGKILL, None))
+def test_a_refit_that_kills_each_process_gives_way_to_what_was_evaluated(empty: Case) -> None:
+    outcome = empty.good(days=42, file=ALL, inject=partial(signalled, "refit.skops", signal.SIGKILL, None))
+    assert outcome.steps["evaluate"].attempts == 3
+    assert any("in try 3 of evaluate nothing is fitted again" in text for text in outcome.warnings)
+    empty.good(days=56, file=ALL)
+    assert [move.fit_on for move in registry.read_history(empty.store)] == ["evaluated", "all"]
+
+
+def test_a_publish_killed_each_time_publishes_nothing_and_a_rerun_repairs_it(empty: Case) -> None:
+    done = empty.run(days=42, file=ALL, inject=partial(signalled, "create versions/", signal.SIGKILL, None))
     assert done.code == 75
     assert empty.champion_body is None
     invariants.check(empty.store)
     again = empty.again().outcome
     assert again is not None
     assert again.outcome == "promoted"
-    assert tuple(step for step, took in again.steps.items() if took.reused_from) == taken
+    taken = tuple(step for step, took in again.steps.items() if took.reused_from)
+    assert taken == ("extract", "train", "evaluate")
     assert (empty.champion.version, empty.champion.fit_on) == (again.run_id, "all")
 
 

@@ -73,7 +73,7 @@ def find_waste(store: ObjectStore, retention: Retention, now: datetime) -> Waste
     return Waste(
         objects=tuple(sorted(old, key=_place)),
         runs=tuple(sorted({keys.run_of(found.key) for found in old if found.key.startswith(keys.RUNS)} - runs)),
-        versions=tuple(name for name in names if name not in versions),
+        versions=tuple(keys.version_of(found.key) for found in old if found.key.startswith(keys.VERSIONS)),
         kept=len(listed) - len(old),
     )
 

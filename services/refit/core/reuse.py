@@ -63,4 +63,13 @@ def take(store: ObjectStore, run: RunRecord, step: StepName) -> Manifest:
 
 def _plain(pipeline: Pipeline, part: str) -> Any:
     section, _, key = part.partition(".")
-    return pipeline.model_dump(include={section: {key}} if key else {section})
+    return _typed(pipeline.model_dump(include={section: {key}} if key else {section}))
+
+
+def _typed(value: Any) -> Any:
+    """Equal only to values of the same types: an estimator may take 1 and 1.0 for different things."""
+    if isinstance(value, dict):
+        return {_typed(key): _typed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_typed(inner) for inner in value]
+    return type(value), value

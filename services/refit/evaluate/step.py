@@ -18,6 +18,7 @@ from refit.core.domain import (
     TrainManifest,
     VerdictRef,
 )
+from refit.core.errors import ArtifactError
 from refit.core.refs import read_ref
 from refit.core.step import Step
 from refit.data.reader import SnapshotReader
@@ -52,7 +53,8 @@ def evaluate(context: Context) -> EvaluateManifest:
     decision = decide(context, reader, compared, last[0] if last else None)
     twins, untold = hold_against_twin(context, reader, compared.move, decision)
     refit, of_refit = fit_again(context, reader, train, compared, decision)
-    told = (*compared.known, *compared.opponents.told(), *untold, *of_refit)
+    table, no_table = _search_table(context, train)
+    told = (*compared.known, *compared.opponents.told(), *untold, *of_refit, *no_table)
     found: dict[str, Any] = {
         "verdict": decision.verdict,
         "baseline": compared.baseline,
@@ -70,7 +72,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         extract=extract,
         train=train,
         classes=tuple(_classes(compared.rows, compared.heard)),
-        search=_search_table(context, train),
+        search=table,
         warnings=(*extract.warnings, *train.warnings, *told),
         **found,
     )
@@ -89,10 +91,15 @@ def evaluate(context: Context) -> EvaluateManifest:
     )
 
 
-def _search_table(context: Context, train: TrainManifest) -> SearchTable | None:
+def _search_table(context: Context, train: TrainManifest) -> tuple[SearchTable | None, tuple[str, ...]]:
+    """What the search tried, for the report alone; a warning where it is gone, for nothing else hangs on it."""
     if train.search is None:
-        return None
-    return SearchTable.from_json(context.read(train.search.table), train.search.table.key)
+        return None, ()
+    key = train.search.table.key
+    try:
+        return SearchTable.from_json(context.read(train.search.table), key), ()
+    except ArtifactError as error:
+        return None, (f"the report does not show what the search tried: {error.message}",)
 
 
 def _scores(

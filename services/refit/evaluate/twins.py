@@ -20,6 +20,7 @@ from refit.evaluate.bench import UnscorableModel
 from refit.evaluate.compared import Compared
 from refit.evaluate.contender import Unusable, answer_of, clean_rows, find_clean_rows
 from refit.evaluate.decision import Decision
+from refit.evaluate.rebuild import LAST_TRY
 from refit.evaluate.rows import CleanRows
 from refit.evaluate.rule import Settings, judge
 from refit.evaluate.version import stored_version
@@ -68,6 +69,8 @@ def fit_again(
     """
     if context.pipeline.publish.fit_on != "all" or decision.verdict.result != "accepted":
         return None, ()
+    if context.number >= LAST_TRY:
+        return None, (f"in try {context.number} of evaluate nothing is fitted again: what was evaluated goes out",)
     candidate, rows, score = compared.candidate, compared.rows, decision.score
     model = with_passes(chosen(reader.pipeline.model, train.search), train.batches)
     columns = reader.snapshot.columns
@@ -78,6 +81,10 @@ def fit_again(
         made = fitted(same, columns, context.report, among, params=params, folder=context.folder)
     except DataError as error:
         raise CannotFitAgain(error, context.run.run_id) from error
+    except MemoryError:
+        return None, ("evaluate has too little memory to fit on all rows: what was evaluated goes out",)
+    if made.classes != train.classes:
+        return None, (f"fitted on all rows it knows the classes {made.classes!r} alone: what was evaluated goes out",)
     body, trusted = saved(made, candidate.packages)
     again = replace(candidate, estimator=made.steps)
     try:

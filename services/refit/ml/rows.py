@@ -105,7 +105,8 @@ def labelled(
         table = batch.table
         if classes:
             table = table.filter(is_known(table.column(pipeline.target), pipeline, classes))
-        yield table
+        if len(table):
+            yield table
 
 
 def without_outliers(pipeline: Pipeline, rows: TrainingRows) -> TrainingRows:

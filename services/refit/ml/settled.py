@@ -17,7 +17,8 @@ def settled(fitted: Any, built: Any) -> dict[str, Any]:
     """
     before = built.get_params()
     found = {name: value for name, value in fitted.get_params().items() if _is_plain(value)}
-    chosen = {name: _plain(value) for name, value in found.items() if name not in before or before[name] != value}
+    differ = [name for name, value in found.items() if name not in before or not _same(before[name], value)]
+    chosen = {name: _plain(found[name]) for name in differ}
     return chosen | _rounds(fitted)
 
 
@@ -29,12 +30,17 @@ def _rounds(fitted: Any) -> dict[str, Any]:
         return {"early_stopping": False, "max_iter": max(1, int(fitted.n_iter_))}
     if "BaseGradientBoosting" in kinds and fitted.n_iter_no_change is not None:
         return {"n_iter_no_change": None, "n_estimators": int(fitted.n_estimators_)}
-    if "BaseMultilayerPerceptron" in kinds and fitted.early_stopping:
+    if "BaseMultilayerPerceptron" in kinds and getattr(fitted, "validation_scores_", None):  # none with lbfgs
         best = int(np.argmax(fitted.validation_scores_)) + 1  # whose weights it went back to
         return {"early_stopping": False, "max_iter": best, "n_iter_no_change": best}
     if "BaseSGD" in kinds and fitted.early_stopping:
         return {"early_stopping": False, "max_iter": int(fitted.n_iter_), "tol": None}
     return {}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, or both NaN."""
+    return bool(one == other) or (one != one and other != other)
 
 
 def _is_plain(value: Any) -> bool:

@@ -104,6 +104,12 @@ def test_the_first_step_that_finds_another_file(sections: dict[str, Any], expect
     assert first_changed(pipeline(), pipeline(**sections)) == expected
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, 1.0), (1, True), ([1, 3], [1.0, 3])], ids=["1.0", "true", "listed"])
+def test_equal_values_of_other_types_are_another_file(before: object, now: object) -> None:
+    files = [pipeline(model={"estimator": "a.B", "params": {"max_features": value}}) for value in (before, now)]
+    assert first_changed(*files) == ("train", ("model",))
+
+
 @pytest.mark.parametrize(
     "manifest", [extract_manifest(PARENT), train_manifest(PARENT), evaluate_manifest(PARENT)], ids=lambda one: one.step
 )

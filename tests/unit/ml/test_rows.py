@@ -1,14 +1,17 @@
 """Training rows before the fit: classes, outliers, columns without values."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from refit.data.reader import RowBatch
 from refit.ml.frame import BadTarget
-from refit.ml.rows import TrainingRows, check_classes, empty_columns, without_outliers
+from refit.ml.rows import TrainingRows, check_classes, empty_columns, labelled, without_outliers
 from tests.unit.ml.files import pipeline
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,3 +67,11 @@ def test_no_row_is_dropped_otherwise(outliers: str) -> None:
 def test_a_column_without_any_value_is_told() -> None:
     X = pd.DataFrame({"a": [np.nan, np.nan], "b": [1.0, np.nan]})
     assert empty_columns(X) == ('"a" has no value in any training row',)
+
+
+def test_a_batch_without_a_known_class_is_left_out_as_a_whole() -> None:
+    batches = [pa.record_batch({"y": ["a", "b", "c"]}), pa.record_batch({"y": ["c", "c"]})]
+    asked: Any = SimpleNamespace(
+        pipeline=SimpleNamespace(target="y"), rows=lambda _columns, _side: [RowBatch("r", batch) for batch in batches]
+    )
+    assert [table.column("y").to_pylist() for table in labelled(asked, ["y"], "window", ("a", "b"))] == [["a", "b"]]
