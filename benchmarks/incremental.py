@@ -19,16 +19,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from train import CLASSES, HOLDOUT, NUMBERS, RUN_ID, prepare
+from train import CLASSES, HEAD, NUMBERS, RUN_ID, prepare
 
 MORE = 5
-FILE = f"""
-apiVersion: refit/v1
-name: bench
-source: {{query: SELECT * FROM rows, key: [id], cursor: at}}
-target: bought
-task: binary
-split: {{kind: time, holdout: {HOLDOUT}}}
+FILE = f"""{HEAD}
 features:
   numeric: {{columns: [{", ".join([*NUMBERS, *(f"more_{index}" for index in range(MORE))])}]}}
   categorical: {{columns: [{", ".join(CLASSES)}], min_frequency: 20}}

@@ -13,27 +13,19 @@ import argparse
 import json
 import os
 import resource
-import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from train import CLASSES, HOLDOUT, NUMBERS, RUN_ID, prepare
+from train import CLASSES, HEAD, HOLDOUT, NUMBERS, RUN_ID, context_of, prepare
 
 N_ITER, FOLDS, MAX_ITER = 20, 5, 40
-FILE = f"""
-apiVersion: refit/v1
-name: bench
-source: {{query: SELECT * FROM rows, key: [id], cursor: at}}
-target: bought
-task: binary
-split: {{kind: time, holdout: {HOLDOUT}}}
+FILE = f"""{HEAD}
 features:
   passthrough: {{columns: [{", ".join(NUMBERS)}]}}
   categorical: {{columns: [{", ".join(CLASSES)}], encode: ordinal, min_frequency: 20}}
@@ -67,26 +59,10 @@ class Ended:
 
 def ours(folder: Path) -> dict[str, Any]:
     """The step train, and the loaded model on the holdout."""
-    from refit.core.addresses import file_url
-    from refit.core.config import parse_pipeline
-    from refit.core.context import Context
-    from refit.core.step import read_run
-    from refit.core.store import open_store
     from refit.ml.persist import load
     from refit.train.step import train
 
-    store = open_store(file_url(folder)).under("bench/")
-    context = Context(
-        store=store,
-        pipeline=parse_pipeline(FILE, "bench"),
-        run=read_run(store, RUN_ID),
-        step="train",
-        attempt=secrets.token_hex(4),
-        number=1,
-        folder=folder,
-        started_at=datetime.now(UTC),
-        report=lambda text: None,
-    )
+    context = context_of(folder, FILE)
     manifest = train(context)
     return {"model": load(context.read(manifest.model)), "params": manifest.params}
 

@@ -21,21 +21,27 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from refit.core.context import Context
 
 RUN_ID = "20260101t000000-aaaa"
 NUMBERS = [f"number_{index}" for index in range(8)]
 CLASSES = {"store": 9000, "city": 900, "plan": 80, "device": 20}
 HOLDOUT = 0.25
-FILE = f"""
+HEAD = f"""
 apiVersion: refit/v1
 name: bench
 source: {{query: SELECT * FROM rows, key: [id], cursor: at}}
 target: bought
 task: binary
 split: {{kind: time, holdout: {HOLDOUT}}}
+"""
+FILE = f"""{HEAD}
 features:
   numeric: {{columns: [{", ".join(NUMBERS)}]}}
   categorical: {{columns: [{", ".join(CLASSES)}], min_frequency: 20}}
@@ -117,25 +123,18 @@ def prepare(folder: Path, rows: int, file: str = FILE, more: int = 0) -> None:
     store.create(keys.manifest(RUN_ID, "extract"), manifest.to_json())
 
 
-def ours(folder: Path) -> None:
-    """The step train, and the loaded model's scores on the holdout."""
-    from sklearn.metrics import log_loss, roc_auc_score
-
+def context_of(folder: Path, file: str) -> "Context":
+    """What the step train of the prepared run gets."""
     from refit.core.addresses import file_url
     from refit.core.config import parse_pipeline
     from refit.core.context import Context
-    from refit.core.domain import ExtractManifest
     from refit.core.step import read_run
     from refit.core.store import open_store
-    from refit.data.reader import SnapshotReader
-    from refit.ml.frame import to_frame
-    from refit.ml.persist import load
-    from refit.train.step import train
 
     store = open_store(file_url(folder)).under("bench/")
-    context = Context(
+    return Context(
         store=store,
-        pipeline=parse_pipeline(FILE, "bench"),
+        pipeline=parse_pipeline(file, "bench"),
         run=read_run(store, RUN_ID),
         step="train",
         attempt=secrets.token_hex(4),
@@ -144,6 +143,19 @@ def ours(folder: Path) -> None:
         started_at=datetime.now(UTC),
         report=lambda text: None,
     )
+
+
+def ours(folder: Path) -> None:
+    """The step train, and the loaded model's scores on the holdout."""
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    from refit.core.domain import ExtractManifest
+    from refit.data.reader import SnapshotReader
+    from refit.ml.frame import to_frame
+    from refit.ml.persist import load
+    from refit.train.step import train
+
+    context = context_of(folder, FILE)
     manifest = train(context)
     snapshot = context.manifest_of("extract", ExtractManifest).snapshot
     assert snapshot is not None

@@ -14,8 +14,8 @@ import yaml
 from refit.core import artifacts, hand, keys, registry
 from refit.core.addresses import file_url
 from refit.core.config import parse_pipeline
-from refit.core.context import read_manifest
-from refit.core.domain import ExtractManifest, Move, Outcome, StepName
+from refit.core.context import AnyManifest, read_manifest
+from refit.core.domain import EvaluateManifest, ExtractManifest, Move, Outcome, StepName, TrainManifest
 from refit.core.probe import Probed
 from refit.core.runs import recorded_runs, run_ids
 from refit.core.store import ObjectStore, open_store
@@ -145,8 +145,17 @@ class Case:
             return cursor.fetchone() is not None
 
     def extract_of(self, outcome: Outcome) -> ExtractManifest:
+        return self._manifest_of(outcome, "extract", ExtractManifest)
+
+    def train_of(self, outcome: Outcome) -> TrainManifest:
+        return self._manifest_of(outcome, "train", TrainManifest)
+
+    def evaluate_of(self, outcome: Outcome) -> EvaluateManifest:
+        return self._manifest_of(outcome, "evaluate", EvaluateManifest)
+
+    def _manifest_of(self, outcome: Outcome, step: StepName, kind: type[AnyManifest]) -> AnyManifest:
         assert outcome.run_id is not None
-        found = read_manifest(self.store, outcome.run_id, "extract", ExtractManifest)
+        found = read_manifest(self.store, outcome.run_id, step, kind)
         assert found is not None
         return found
 

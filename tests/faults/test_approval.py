@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 from refit.core import hand, registry
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome
+from refit.core.domain import Outcome
 from tests.faults.case import SECOND, THIRD, Case, edited
 
 BY_HAND = edited(publish={"approval": "manual"})
@@ -26,10 +25,7 @@ def test_with_approval_by_hand_no_run_moves_the_champion_and_the_next_one_is_hel
     assert (case.champion.version, case.champion.previous) == (waiting.version, first.version)
     after = case.run(days=THIRD, file=BY_HAND)
     assert after.outcome is not None
-    assert after.outcome.run_id is not None
-    evaluated = read_manifest(case.store, after.outcome.run_id, "evaluate", EvaluateManifest)
-    assert evaluated is not None
-    assert evaluated.baseline == waiting.version
+    assert case.evaluate_of(after.outcome).baseline == waiting.version
     assert case.champion.version == waiting.version
     assert [move.kind for move in registry.read_history(case.store)] == ["publish", "promote"]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from refit.core import keys, registry
-from refit.core.context import read_manifest
-from refit.core.domain import BatchFit, Outcome, TrainManifest
+from refit.core.domain import BatchFit
 from refit.core.effects import Moment
 from tests.faults.case import THIRD, Case, edited
 from tests.faults.gates import Gate, has_ended
@@ -46,14 +45,6 @@ def harmed(folder: Path, flag: Path, moment: Moment, name: str) -> None:
         killed("after ", signal.SIGKILL, flag, moment, name)
 
 
-def trained(case: Case, outcome: Outcome) -> TrainManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "train", TrainManifest)
-    assert found is not None
-    assert found.batches is not None
-    return found
-
-
 @pytest.fixture(scope="module")
 def digests() -> list[str]:
     """Of the model that a run makes when nobody kills it, once it is known."""
@@ -76,7 +67,7 @@ def test_a_run_that_is_killed_in_the_fit_goes_on_to_the_same_bytes(
 ) -> None:
     inject = partial(killed, effect, number, case.scratch / "flag") if effect else None
     outcome = case.good(file=IN_BATCHES, inject=inject)
-    manifest = trained(case, outcome)
+    manifest = case.train_of(outcome)
     assert outcome.steps["train"].attempts == (2 if effect else 1)
     assert manifest.batches == WHOLE.model_copy(update={"resumed_from": resumed_from})
     assert manifest.rows == ROWS
@@ -94,7 +85,7 @@ def test_sigterm_in_the_fit_ends_the_run_and_the_next_one_begins_anew(case: Case
     assert (done.code, has_ended(child)) == (143, True)
     invariants.check(case.store)
     outcome = case.good(file=IN_BATCHES)
-    assert trained(case, outcome).batches == WHOLE
+    assert case.train_of(outcome).batches == WHOLE
 
 
 def test_a_rerun_of_a_fit_makes_checkpoints_of_its_own(case: Case) -> None:
@@ -102,14 +93,14 @@ def test_a_rerun_of_a_fit_makes_checkpoints_of_its_own(case: Case) -> None:
     again = case.again(before.run_id, start="train").outcome
     assert again is not None
     assert again.run_id is not None
-    assert trained(case, again).batches == WHOLE
-    assert trained(case, again).model.sha256 == trained(case, before).model.sha256
+    assert case.train_of(again).batches == WHOLE
+    assert case.train_of(again).model.sha256 == case.train_of(before).model.sha256
     assert case.store.exists(keys.checkpoint(again.run_id, 3))
 
 
 def test_a_checkpoint_whose_state_was_altered_costs_its_rows_and_nothing_else(case: Case, digests: list[str]) -> None:
     outcome = case.good(file=IN_BATCHES, inject=partial(harmed, case.folder, case.scratch / "flag"))
-    manifest = trained(case, outcome)
+    manifest = case.train_of(outcome)
     assert manifest.batches == WHOLE.model_copy(update={"resumed_from": 1})
     digests.append(manifest.model.sha256)
     assert len(set(digests)) == 1

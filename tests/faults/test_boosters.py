@@ -3,8 +3,6 @@
 import pytest
 
 import refit
-from refit.core.context import read_manifest
-from refit.core.domain import TrainManifest
 from tests.faults.case import FIRST, Case, edited
 from tests.fixtures.boosters import library
 
@@ -17,9 +15,7 @@ def test_a_booster_is_trained_judged_and_replaced(empty: Case, estimator: str) -
     first = empty.good(days=FIRST, file=file)
     second = empty.good(file=file)
     assert second.previous_champion == first.version
-    assert second.run_id is not None
-    manifest = read_manifest(empty.store, second.run_id, "train", TrainManifest)
-    assert manifest is not None
+    manifest = empty.train_of(second)
     assert manifest.trusted == ()
     assert any(found.startswith(name) for found in manifest.environment)
     assert type(refit.load("loans", store=empty.url)[-1]).__name__ == estimator.rpartition(".")[2]

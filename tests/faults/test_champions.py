@@ -16,8 +16,7 @@ import sklearn
 
 import refit
 from refit.core import keys, registry
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Opponent, Outcome, Verdict, Version
+from refit.core.domain import Opponent, Outcome, Verdict, Version
 from refit.ml.predictions import SaysOtherwise
 from refit.predict.champion import VersionsDiffer
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
@@ -54,10 +53,7 @@ def predictions_path(case: Case) -> Path:
 
 
 def opponents(case: Case, outcome: Outcome) -> list[Opponent]:
-    assert outcome.run_id is not None
-    manifest = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert manifest is not None
-    return list(manifest.opponents)
+    return list(case.evaluate_of(outcome).opponents)
 
 
 def judged(verdict: Verdict | None) -> Any:

@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 
 import refit
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome, TrainManifest
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
 from tests.fixtures import loans
 
@@ -27,20 +25,6 @@ def statuses(empty: Case) -> Case:
     return empty
 
 
-def evaluated(case: Case, outcome: Outcome) -> EvaluateManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert found is not None
-    return found
-
-
-def trained(case: Case, outcome: Outcome) -> TrainManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "train", TrainManifest)
-    assert found is not None
-    return found
-
-
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [("status", ("default", "late", "paid")), ("array_position(ARRAY['default', 'late', 'paid'], status)", (1, 2, 3))],
@@ -54,8 +38,8 @@ def test_three_classes_are_learned_judged_and_replaced_by_a_better_model(
     first = statuses.good(days=FIRST, file=file)
     second = statuses.good(file=file)
     assert second.previous_champion == first.version
-    assert trained(statuses, second).classes == classes
-    manifest = evaluated(statuses, second)
+    assert statuses.train_of(second).classes == classes
+    manifest = statuses.evaluate_of(second)
     assert [check.name for check in manifest.verdict.checks] == ["neg_log_loss min_gain against champion"]
     assert set(manifest.scores["candidate"]) == {"neg_log_loss", "roc_auc_ovr"}
     assert 0.7 < (manifest.scores["candidate"]["roc_auc_ovr"] or 0) < 1
@@ -80,7 +64,7 @@ def test_a_class_that_only_the_holdout_has_is_left_out_of_the_comparison_and_tol
     statuses.good(days=FIRST, file=FILE)
     statuses.sql(f"UPDATE statuses SET status = 'sold' WHERE {HOLDOUT} AND loan_id % 20 = 7")
     outcome = statuses.good(file=FILE)
-    manifest = evaluated(statuses, outcome)
+    manifest = statuses.evaluate_of(outcome)
     (warning,) = manifest.warnings
     assert "28 held-out rows have classes of status that no training row has: 'sold' (28)" in warning
     assert manifest.rows_clean == manifest.rows_holdout - 28
@@ -108,7 +92,7 @@ def test_a_third_class_in_the_holdout_of_a_binary_task_is_a_data_error(statuses:
 def test_a_class_that_the_holdout_lacks_spoils_no_score_that_can_do_without_it(statuses: Case) -> None:
     statuses.good(days=FIRST, file=FILE)
     statuses.sql(f"DELETE FROM statuses WHERE status = 'late' AND {HOLDOUT}")
-    manifest = evaluated(statuses, statuses.good(file=FILE))
+    manifest = statuses.evaluate_of(statuses.good(file=FILE))
     assert manifest.verdict.result == "accepted"
     assert manifest.scores["candidate"]["neg_log_loss"] is not None
     assert manifest.scores["candidate"]["roc_auc_ovr"] is None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome, TrainManifest
+from refit.core.domain import Outcome, TrainManifest
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
 from tests.fixtures import loans
 
@@ -22,13 +22,6 @@ def of_customers(query: str, **split: Any) -> bytes:
 
 def customers(case: Case, outcome: Outcome, file: bytes, side: Any) -> set[int]:
     return {customer for (customer,) in case.rows(outcome, "customer", file=file, side=side)}
-
-
-def evaluated(case: Case, outcome: Outcome) -> EvaluateManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert found is not None
-    return found
 
 
 def ended(case: Case, file: bytes, days: float) -> Outcome:
@@ -81,7 +74,7 @@ def test_most_rows_of_known_customers_are_a_warning_and_none_else_an_error(empty
 def test_a_champion_whose_rows_tell_no_customer_is_compared_by_key_with_a_warning(case: Case) -> None:
     champion = case.champion.version
     outcome = ended(case, of_customers(REPEATING, kind="hash", holdout=0.3), SECOND)
-    assert evaluated(case, outcome).baseline == champion
+    assert case.evaluate_of(outcome).baseline == champion
     assert any("do not tell customer (split.by)" in warning for warning in outcome.warnings)
     assert 0 < (outcome.rows.clean or 0) < (outcome.rows.holdout or 0)
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from refit.core import exclusions, keys
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome
+from refit.core.domain import Outcome
 from refit.core.effects import Moment
 from refit.core.store import open_store
 from tests.faults.case import FIRST, SECOND, THIRD, Case, edited
@@ -52,9 +51,7 @@ def test_an_exclusion_settles_labels_that_contradict_and_the_next_run_goes_on_by
     assert again.rows.snapshot == 42 * PER_DAY - rows
     promoted = case.good("promoted", days=THIRD)
     assert (promoted.rows.holdout, promoted.rows.clean) == (14 * PER_DAY - 1, 14 * PER_DAY - 1)
-    found = read_manifest(case.store, str(promoted.run_id), "evaluate", EvaluateManifest)
-    assert found is not None
-    assert not any(check.shifted for check in found.shift)
+    assert not any(check.shifted for check in case.evaluate_of(promoted).shift)
 
 
 def test_training_holdout_clean_rows_and_counts_leave_excluded_rows_out(case: Case) -> None:

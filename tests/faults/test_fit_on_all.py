@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from refit.core import artifacts, hand, keys, registry
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome, StepName, Version
+from refit.core.domain import Outcome, StepName, Version
 from refit.ml.frame import to_frame
 from refit.predict.champion import open_model
 from tests.faults.case import Case, edited
@@ -32,13 +31,6 @@ MISLABELLED = (
     " WHERE loan_id % 3 = 0 AND applied_at > '2026-01-29' AND applied_at < '2026-02-12'"
 )
 """In the first run's holdout: what is fitted on it too is the worse for it."""
-
-
-def evaluated(case: Case, outcome: Outcome) -> EvaluateManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert found is not None
-    return found
 
 
 def version_of(case: Case, outcome: Outcome) -> Version:
@@ -76,12 +68,12 @@ def test_a_refit_that_is_proven_worse_on_newer_rows_gives_way_to_what_was_evalua
     first = empty.good(days=42, file=ALL)
     week = empty.good("rejected", days=49, file=ALL)
     assert week.rows.clean == 14 * DAY, "the gate compares evaluated models: none has seen the holdout"
-    twins = evaluated(empty, week).twins
+    twins = empty.evaluate_of(week).twins
     assert twins is not None
     assert (twins.rows, twins.result) == (7 * DAY, "inconclusive"), "all that is newer than both"
     assert empty.champion.fit_on == "all"
     fortnight = empty.good("rejected", days=56, file=ALL)
-    twins = evaluated(empty, fortnight).twins
+    twins = empty.evaluate_of(fortnight).twins
     assert twins is not None
     assert (twins.rows, twins.result) == (14 * DAY, "rejected")
     assert fortnight.report is not None
@@ -96,7 +88,7 @@ def test_a_refit_that_is_proven_worse_on_newer_rows_gives_way_to_what_was_evalua
     )
     assert open_model(empty.store, "loans").train.model == version_of(empty, first).model
     later = empty.good("rejected", days=63, file=ALL)
-    assert evaluated(empty, later).twins is None
+    assert empty.evaluate_of(later).twins is None
     assert empty.champion == move
 
 
@@ -174,7 +166,7 @@ def test_a_refit_that_is_lost_is_rebuilt_on_all_rows_where_it_is_compared(empty:
     empty.harmed.add(refit.model.key)
     outcome = empty.run(days=56, file=EVALUATED).outcome
     assert outcome is not None
-    (opponent,) = evaluated(empty, outcome).opponents
+    (opponent,) = empty.evaluate_of(outcome).opponents
     assert (opponent.state, outcome.rows.clean) == ("rebuilt", 14 * DAY), "all since it was trained, up to day 42"
     log = empty.store.get(keys.attempt_log(str(outcome.run_id), "evaluate", 1)).decode()
     assert "LogisticRegression on 1,680 rows" in log
@@ -186,7 +178,7 @@ def test_a_refit_that_is_lost_hinders_no_comparison_of_what_was_evaluated(empty:
     empty.store.delete(refit.model.key)
     empty.harmed.add(refit.model.key)
     outcome = empty.good("rejected", days=49, file=ALL)
-    found = evaluated(empty, outcome)
+    found = empty.evaluate_of(outcome)
     assert (found.opponents[0].state, found.twins, outcome.rows.clean) == ("stored", None, 14 * DAY)
     assert any("is not held against its evaluated one" in text for text in found.warnings)
     version = empty.champion.version

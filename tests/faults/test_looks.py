@@ -5,8 +5,7 @@ import signal
 from datetime import UTC, datetime
 
 from refit.core import hand
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Look, Outcome
+from refit.core.domain import Look, Outcome
 from refit.core.effects import Moment
 from tests.faults.case import SECOND, THIRD, Case, edited
 from tests.fixtures import loans
@@ -19,10 +18,7 @@ def killed_after_the_champion_moved(moment: Moment, name: str) -> None:
 
 
 def look_of(case: Case, outcome: Outcome) -> Look | None:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert found is not None
-    return found.look
+    return case.evaluate_of(outcome).look
 
 
 def test_a_promotion_whose_run_was_killed_at_once_counts_as_a_look_after_a_rollback(case: Case) -> None:

@@ -12,8 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import refit
-from refit.core.context import read_manifest
-from refit.core.domain import TrainManifest
 from refit.core.errors import ArtifactError
 from refit.core.runs import read_outcome
 from refit.ml.persist import BrokenModel
@@ -41,9 +39,7 @@ def test_own_code_trains_judges_and_replaces_a_champion(empty: Case, on_path: di
     first = empty.good(days=FIRST, file=FILE, **on_path)
     second = empty.good(file=FILE, **on_path)
     assert second.previous_champion == first.version
-    assert second.run_id is not None
-    manifest = read_manifest(empty.store, second.run_id, "train", TrainManifest)
-    assert manifest is not None
+    manifest = empty.train_of(second)
     assert manifest.columns == ("income", "amount", "region")
     assert set(manifest.trusted) == {
         "acmebank.features.Spread",

@@ -7,8 +7,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from refit.core import registry
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, Outcome, Promise
+from refit.core.domain import Outcome, Promise
 from refit.ml.persist import load
 from tests.faults.case import SECOND, Case
 from tests.fixtures import loans
@@ -17,26 +16,19 @@ LAST = SECOND + 7
 """Two weeks after SECOND − 7, where these tests promote a second time: enough days to tell."""
 
 
-def evaluated(case: Case, outcome: Outcome) -> EvaluateManifest:
-    assert outcome.run_id is not None
-    found = read_manifest(case.store, outcome.run_id, "evaluate", EvaluateManifest)
-    assert found is not None
-    return found
-
-
 def promise_of(case: Case, outcome: Outcome) -> Promise:
-    promise = evaluated(case, outcome).promise
+    promise = case.evaluate_of(outcome).promise
     assert promise is not None
     return promise
 
 
 def report(case: Case, outcome: Outcome) -> str:
-    return html.unescape(case.store.get(evaluated(case, outcome).report.key).decode())
+    return html.unescape(case.store.get(case.evaluate_of(outcome).report.key).decode())
 
 
 def test_a_first_champion_has_promised_nothing(case: Case) -> None:
     second = case.good(days=SECOND - 7)
-    assert evaluated(case, second).promise is None
+    assert case.evaluate_of(second).promise is None
     assert "promise" not in report(case, second)
 
 

@@ -10,15 +10,12 @@ import pytest
 
 from refit.core import hand, keys
 from refit.core.addresses import file_url
-from refit.core.context import read_manifest
 from refit.core.domain import (
     STEPS,
-    EvaluateManifest,
     LockRef,
     Outcome,
     SnapshotRef,
     StepName,
-    TrainManifest,
 )
 from refit.core.refs import read_ref
 from refit.core.runs import doer, read_outcome
@@ -129,9 +126,7 @@ def test_a_step_is_taken_over_only_where_the_file_says_the_same_to_it(
     assert case.store.get(run.file.key) == file
     assert [text for text in run.notes if note not in text or not note] == []
     assert outcome.warnings[: len(run.notes)] == run.notes
-    train = read_manifest(case.store, outcome.run_id, "train", TrainManifest)
-    assert train is not None
-    assert train.params == ({"C": 0.5} if file == OTHER_MODEL else {})
+    assert case.train_of(outcome).params == ({"C": 0.5} if file == OTHER_MODEL else {})
 
 
 def test_a_verdict_on_a_champion_that_was_moved_since_is_reached_again(case: Case) -> None:
@@ -144,9 +139,7 @@ def test_a_verdict_on_a_champion_that_was_moved_since_is_reached_again(case: Cas
     assert reused(outcome) == ["extract", "train"]
     assert any("another one since" in text for text in outcome.warnings)
     assert outcome.outcome in ("promoted", "rejected")
-    evaluate = read_manifest(case.store, str(outcome.run_id), "evaluate", EvaluateManifest)
-    assert evaluate is not None
-    assert evaluate.champion_generation == first.generation + 1
+    assert case.evaluate_of(outcome).champion_generation == first.generation + 1
 
 
 @pytest.mark.parametrize(

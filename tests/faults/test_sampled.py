@@ -1,7 +1,5 @@
 """model.sample: a part of the training rows is trained on, and what is clean stays what it was."""
 
-from refit.core.context import read_manifest
-from refit.core.domain import TrainManifest
 from tests.faults.case import SECOND, Case, edited
 from tests.fixtures import loans
 
@@ -11,9 +9,7 @@ LONG_HOLDOUT = edited(split={"kind": "time", "holdout": "39d"})  # reaches back 
 
 def test_a_part_of_the_training_rows_makes_a_champion(case: Case) -> None:
     outcome = case.good(file=SAMPLED)
-    assert outcome.run_id is not None
-    manifest = read_manifest(case.store, outcome.run_id, "train", TrainManifest)
-    assert manifest is not None
+    manifest = case.train_of(outcome)
     assert (manifest.rows, manifest.rows_there) == (400, 28 * loans.ROWS_PER_DAY)
     assert outcome.rows.train == 400
     assert outcome.rows.clean == 14 * loans.ROWS_PER_DAY

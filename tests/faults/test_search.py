@@ -10,8 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from refit.core.context import read_manifest
-from refit.core.domain import Outcome, SearchTable, TrainManifest
+from refit.core.domain import SearchTable
 from refit.core.step import GRACE_SECONDS
 from tests.faults.case import Case, edited
 from tests.faults.gates import has_ended, wait_until
@@ -58,16 +57,9 @@ def napping(search: dict[str, Any] = SEARCH, **params: Any) -> bytes:
     return edited(model={"estimator": "bedroom.Napping", "params": params, "search": search})
 
 
-def trained(case: Case, outcome: Outcome) -> TrainManifest:
-    assert outcome.run_id is not None
-    manifest = read_manifest(case.store, outcome.run_id, "train", TrainManifest)
-    assert manifest is not None
-    return manifest
-
-
 def test_a_run_takes_what_did_best_and_tells_it(case: Case, package: Path) -> None:
     outcome = case.good(file=edited(model={"search": SEARCH}), begin=partial(begin_with, package))
-    manifest = trained(case, outcome)
+    manifest = case.train_of(outcome)
     assert manifest.search is not None
     table = SearchTable.from_json(case.store.get(manifest.search.table.key), "search.json")
     best = max((one for one in table.combinations if one.trials), key=lambda one: one.trials[-1].mean)
@@ -86,7 +78,7 @@ def test_a_killed_worker_costs_an_attempt_and_the_next_has_half_as_many(case: Ca
     file = napping(dies=True, until=str(case.scratch / "died"))
     outcome = case.good(file=file, begin=partial(begin_with, package, 2))
     assert outcome.steps["train"].attempts == 2
-    found = trained(case, outcome).search
+    found = case.train_of(outcome).search
     assert found is not None
     assert (found.tried, found.workers) == (4, 1)
 
@@ -121,7 +113,7 @@ def test_a_step_that_ends_in_mid_search_leaves_no_worker(case: Case, package: Pa
 def test_the_end_of_the_time_budget_cuts_off_what_runs_and_is_told(case: Case, package: Path) -> None:
     search = {"n_iter": 2, "cv": 2, "time_budget": "4s", "space": {"nap": [600.0, 601.0]}}
     outcome = case.good(file=napping(search), begin=partial(begin_with, package))
-    manifest = trained(case, outcome)
+    manifest = case.train_of(outcome)
     assert manifest.search is not None
     assert manifest.search.is_cut
     assert (manifest.search.params, manifest.params) == ({}, {})

@@ -10,8 +10,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from refit.core.context import read_manifest
-from refit.core.domain import EvaluateManifest, TrainManifest
 from refit.core.store import ObjectStore
 from tests.faults.case import FIRST, Case, edited
 from tests.fixtures.forked import Done
@@ -91,11 +89,7 @@ def leaks_with_parts(store: ObjectStore) -> bool:
 def test_what_a_model_said_is_kept_without_the_sensitive_column_that_it_takes(empty: Case) -> None:
     done = empty.run(days=FIRST, file=FILE)
     assert done.outcome is not None
-    run_id = str(done.outcome.run_id)
-    train = read_manifest(empty.store, run_id, "train", TrainManifest)
-    evaluate = read_manifest(empty.store, run_id, "evaluate", EvaluateManifest)
-    assert train is not None
-    assert evaluate is not None
+    train, evaluate = empty.train_of(done.outcome), empty.evaluate_of(done.outcome)
     assert evaluate.predictions is not None
     assert train.columns == ("income", "amount", "region")
     kept = pq.read_table(io.BytesIO(empty.store.get(evaluate.predictions.key)))

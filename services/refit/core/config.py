@@ -11,7 +11,7 @@ depends on other sections, and its row in the tests.
 import hashlib
 import json
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
     ConfigDict,
@@ -55,8 +55,6 @@ from refit.core.config_types import (
     refuse,
 )
 from refit.core.yaml_file import Fault, Place, read_yaml
-
-API_VERSION: Final = "refit/v1"
 
 Task = Literal["binary", "multiclass", "regression"]
 LineName = Literal["min", "max", "min_gain", "max_loss"]

@@ -18,6 +18,7 @@ from refit.core.registry import (
     read_history,
     read_version,
     refuse_behind,
+    stay,
 )
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -135,18 +136,7 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     last = current[0]
     if last.hold is None:
         raise ConfigError("promotions are not on hold")
-    move = next_move(
-        last,
-        "release",
-        last.version,
-        last.as_of,
-        anchor=last.anchor,
-        who=who,
-        why=why,
-        now=now,
-        fit_on=last.fit_on,
-        barred=last.barred,
-    )
+    move = stay(last, "release", fit_on=last.fit_on, hold=None, who=who, why=why, now=now)
     move_champion(store, current, move)
     return move
 

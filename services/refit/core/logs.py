@@ -16,13 +16,12 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import structlog
 
-Mode = Literal["console", "json"]
 
 HIDDEN: Final = "***"
 WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"

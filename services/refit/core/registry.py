@@ -209,19 +209,25 @@ def write_history(store: ObjectStore, move: Move) -> None:
 
 def fall_back(last: Move, run_id: str, *, who: str, why: str, now: datetime) -> Move:
     """The move to the evaluated model of the version that stands; hold and bars stay. Pure but for its token."""
-    move = next_move(
+    move = stay(last, "fallback", fit_on="evaluated", hold=last.hold, who=who, why=why, now=now)
+    return move.model_copy(update={"run_id": run_id})
+
+
+def stay(last: Move, kind: MoveKind, *, fit_on: FitOn, hold: Hold | None, who: str, why: str, now: datetime) -> Move:
+    """The move that leaves the version, its anchor and the bars as they are. Pure but for its token."""
+    return next_move(
         last,
-        "fallback",
+        kind,
         last.version,
         last.as_of,
         anchor=last.anchor,
         who=who,
         why=why,
         now=now,
+        fit_on=fit_on,
         barred=last.barred,
-        hold=last.hold,
+        hold=hold,
     )
-    return move.model_copy(update={"run_id": run_id})
 
 
 def last_in_history(store: ObjectStore) -> Move:

@@ -1,7 +1,6 @@
 """Whether enough rows came: for a run to go on, and to be trusted."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from statistics import median
 from typing import Final
 
@@ -17,7 +16,6 @@ from refit.extract.plan import Plan
 LOW_VOLUME: Final = 0.1
 RECENT_BATCHES: Final = 5
 LEAST_BATCHES: Final = 3  # fewer say nothing about what is usual
-ONE_DAY: Final = timedelta(days=1)
 
 
 class LowVolume(DataError):

@@ -162,7 +162,7 @@ def _mapped(packages: frozenset[str], estimator: Any, classes: int) -> Iterator[
     except FIT_ERRORS as error:
         sentence, place = first_line(error), own.place(error, packages)
         name = f"{name} (at {place})" if place else name
-        if _refuses_any_rows(unfitted, min(classes, 3)):
+        if not can_fit(unfitted, *plain_rows(min(classes, 3))):  # then params are at fault, not the data
             told = foreign(error, sentence)
             raise BadParameter(
                 f"model.params: {name} cannot be fitted with these: {told}",
@@ -172,16 +172,15 @@ def _mapped(packages: frozenset[str], estimator: Any, classes: int) -> Iterator[
         raise UnfitRows(f"{name} cannot be fitted on these rows: {told}", next=_advice(sentence)) from error
 
 
-def _refuses_any_rows(estimator: Any, classes: int) -> bool:
-    """Whether not even plain rows suit it: then params are at fault, not the data. No classes: a regression."""
-    X, y = plain_rows(classes)
+def can_fit(estimator: Any, X: Array, y: Array) -> bool:
+    """Whether its fit takes these rows; it is fitted in place, and its warnings are dropped."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator.fit(X, y)
     except FIT_ERRORS:
-        return True
-    return False
+        return False
+    return True
 
 
 def plain_rows(classes: int) -> tuple[Array, Array]:

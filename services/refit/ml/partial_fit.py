@@ -11,7 +11,7 @@ from sklearn.base import clone
 from refit.core.config import Batches, Model
 from refit.core.domain import BatchFit
 from refit.core.errors import ConfigError
-from refit.ml.estimator import FIT_ERRORS, check_weights, first_line, plain_rows
+from refit.ml.estimator import FIT_ERRORS, can_fit, check_weights, first_line, plain_rows
 from refit.ml.frame import Array
 
 PASS_ROWS: Final = 1_000_000
@@ -57,7 +57,7 @@ def check_takes_batches(estimator: Any, model: Model, task: str) -> None:
             warnings.simplefilter("ignore")
             tried.partial_fit(X, y, **classes_argument(tried, np.arange(classes)))
     except FIT_ERRORS as error:
-        if _can_fit(clone(tried), X, y):  # else it wants other rows than these
+        if can_fit(clone(tried), X, y):  # else it wants other rows than these
             raise NoBatches(
                 "incremental",
                 f"{name} refuses partial_fit with these params: {first_line(error)}",
@@ -110,13 +110,3 @@ def classes_argument(estimator: Any, labels: Array) -> dict[str, Any]:
 
 def _takes(estimator: Any, argument: str) -> bool:
     return argument in inspect.signature(estimator.partial_fit).parameters
-
-
-def _can_fit(estimator: Any, X: Array, y: Array) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            estimator.fit(X, y)
-    except FIT_ERRORS:
-        return False
-    return True

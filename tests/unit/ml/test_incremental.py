@@ -107,8 +107,6 @@ def seen() -> Iterator[list[tuple[Any, Any, dict[str, Any]]]]:
 
 # --- what the estimator gets --------------------------------------------------
 
-PLAIN = {"numeric": {"columns": ["amount"], "impute": "none", "scale": "none"}}
-
 
 def test_every_row_is_learned_from_in_each_pass_and_in_another_order(tmp_path: Path, seen: list[Any]) -> None:
     found = file(

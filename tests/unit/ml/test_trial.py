@@ -16,7 +16,6 @@ from refit.ml.trial import Answer, Ground, Trial, attempt, attempt_stored, means
 from tests.fixtures.searches import LOGISTIC, ground
 from tests.fixtures.trained import loans
 
-NEIGHBOURS = {"estimator": "sklearn.neighbors.KNeighborsClassifier"}
 FEATURES = {"numeric": {"columns": ["amount", "age"], "outliers": "clip_3sigma"}, "categorical": {"columns": ["city"]}}
 
 
