@@ -12,7 +12,7 @@ import click
 
 from refit.cli.answer import Tone, is_terminal, paint, say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
-from refit.cli.past import read_lock, read_past
+from refit.cli.past import read_past
 from refit.cli.place import Place, find, find_run
 from refit.core import keys
 from refit.core.domain import STEPS
@@ -54,7 +54,7 @@ def logs(target: str, run_id: str, step: str | None, store: str | None, as_json:
         for line in log.lines:
             say(readable(line, local=is_terminal(sys.stdout)))
     if not found:
-        past = read_past(place.store, run_id, read_lock(place.store, datetime.now(UTC)))
+        past = read_past(place.store, run_id, datetime.now(UTC))
         talk("no log yet: a step's log is stored when it ends" if past.state == "running" else "no log is stored")
         for name, taken in (past.run.reused if past.run else {}).items():
             if step in (None, name):

@@ -118,9 +118,9 @@ def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
     Raises:
         ArtifactError: champion.json or another ref is lost or malformed.
     """
-    held = read_lock(store, now)
     ids = list(run_ids(store))
-    last = read_past(store, ids[-1], held) if ids else None
+    last = read_past(store, ids[-1], now) if ids else None
+    held = read_lock(store, now)
     snapshot = read_ref(store, "snapshot", SnapshotRef)
     return Overview(
         name=name,

@@ -64,9 +64,16 @@ def read_lock(store: ObjectStore, now: datetime) -> Held | None:
     return Held(ref.holder, now + timedelta(seconds=left_seconds), alive)
 
 
-def read_past(store: ObjectStore, run_id: str, held: Held | None) -> PastRun:
-    """The run with its state: its outcome, else `running` while its holder of the lock lives, else `dead`."""
+def read_past(store: ObjectStore, run_id: str, now: datetime) -> PastRun:
+    """The run with its state: its outcome, else `running` while its holder of the lock lives, else `dead`.
+
+    A run holds the lock from before its record until after its outcome. So one without an outcome that does not hold
+    the lock a moment later is dead only if it still has no outcome then.
+    """
     outcome = read_outcome(store, run_id)
+    running = outcome is None and _is_running(store, run_id, now)
+    if outcome is None and not running:
+        outcome = read_outcome(store, run_id)
     key = keys.run_record(run_id)
     try:
         run = RunRecord.from_json(store.get(key), key)
@@ -74,10 +81,14 @@ def read_past(store: ObjectStore, run_id: str, held: Held | None) -> PastRun:
         run = None
     if outcome is not None:
         return PastRun(run_id, run, outcome, outcome.outcome)
-    running = held is not None and held.alive and held.holder.run_id == run_id
     return PastRun(run_id, run, None, "running" if running else "dead")
 
 
-def newest_first(store: ObjectStore, run_ids: Iterable[str], held: Held | None) -> Iterator[PastRun]:
+def _is_running(store: ObjectStore, run_id: str, now: datetime) -> bool:
+    held = read_lock(store, now)
+    return held is not None and held.alive and held.holder.run_id == run_id
+
+
+def newest_first(store: ObjectStore, run_ids: Iterable[str], now: datetime) -> Iterator[PastRun]:
     """The runs, the newest first, each read when it is asked for."""
-    return (read_past(store, run_id, held) for run_id in reversed(list(run_ids)))
+    return (read_past(store, run_id, now) for run_id in reversed(list(run_ids)))

@@ -11,7 +11,7 @@ from refit.cli import words
 from refit.cli.answer import is_terminal, paint, say, say_json
 from refit.cli.failure import block, completed
 from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
-from refit.cli.past import PastRun, read_lock, read_past
+from refit.cli.past import PastRun, read_past
 from refit.cli.place import Place, find, find_run
 from refit.cli.runs import why
 from refit.cli.story import OUTCOME_TONES, check_lines, opponent_words, refit_lines
@@ -46,7 +46,7 @@ def show(target: str, run_id: str, store: str | None, as_json: bool) -> None:
     """
     place = find(target, store)
     run_id = find_run(place, run_id)
-    past = read_past(place.store, run_id, read_lock(place.store, datetime.now(UTC)))
+    past = read_past(place.store, run_id, datetime.now(UTC))
     found = [manifest for step in STEPS if (manifest := read_manifest(place.store, run_id, step, MANIFESTS[step]))]
     if as_json:
         say_json(document(place.name, past, found))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from refit.cli.past import PastRun, read_lock, read_past
+from refit.cli.past import PastRun, read_past
 from refit.cli.place import Place
 from refit.core import artifacts
 from refit.core.context import read_manifest
@@ -50,7 +50,7 @@ def read_side(place: Place, run_id: str) -> Side:
     if evaluate is not None:
         rows = rows.model_copy(update=evaluate.counts)
     return Side(
-        past=read_past(store, run_id, read_lock(store, datetime.now(UTC))),
+        past=read_past(store, run_id, datetime.now(UTC)),
         run=run,
         file=_file(place, run),
         profile=_profile(place, extract),

@@ -1,17 +1,20 @@
 """`refit status`: what is in production, since when, and what comes next."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from refit.cli.overview import read_overview
+from refit.cli.past import Held, read_lock
 from refit.core import hand, keys, registry
 from refit.core.artifacts import describe
 from refit.core.domain import Holder, LockRef
 from refit.core.local_store import LocalStore
 from refit.core.lock import this_process
 from refit.core.refs import move_ref
+from refit.core.runs import run_ids
 from refit.core.store import ObjectStore
 from tests.fixtures.calls import Call
 from tests.fixtures.past_runs import (
@@ -193,6 +196,31 @@ def test_a_lock_that_aged_holds_nothing(store: ObjectStore, call: Call) -> None:
     elsewhere = Holder(run_id=FIRST, host="another machine", process=1, process_started="1")
     held_by(store, elsewhere, ttl_seconds=-1)
     assert call("status", "loans", "--json").document["last_run"]["outcome"] == "dead"
+
+
+def test_a_run_that_begins_while_status_is_read_goes_on(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(store: ObjectStore) -> Iterator[str]:
+        held_by(store, this_process(FIRST))
+        put_run(store, run_record(FIRST))
+        yield from run_ids(store)
+
+    monkeypatch.setattr("refit.cli.overview.run_ids", listed)
+    found = read_overview(store, "loans", LATER)
+    assert found.last_run is not None
+    assert found.last_run.state == "running"
+
+
+def test_a_run_that_ends_while_status_is_read_is_not_dead(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_run(store, run_record(FIRST))
+
+    def looked(store: ObjectStore, now: datetime) -> Held | None:
+        put_rejected(store, FIRST)  # it had the lock until just now
+        return read_lock(store, now)
+
+    monkeypatch.setattr("refit.cli.past.read_lock", looked)
+    found = read_overview(store, "loans", LATER)
+    assert found.last_run is not None
+    assert (found.last_run.state, found.last_run.outcome is not None) == ("rejected", True)
 
 
 # --- all pipelines ------------------------------------------------------------
