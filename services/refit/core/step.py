@@ -1,12 +1,11 @@
 """The one main of every step: settings, logs, the step's function, its manifest, its exit code.
 
-    python -m refit.train            what a pod and the local executor start
+    python -m refit.train            what a pod starts; the local executor forks a process that calls `attempt`
 
 Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, and REFIT_TERMINATION
 (a file for the last words, default /dev/termination-log where there is one).
 """
 
-import ctypes
 import errno
 import os
 import signal
@@ -40,7 +39,6 @@ from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_
 
 GRACE_SECONDS: Final = 10.0
 MESSAGE_BYTES: Final = 4096
-BEGIN: Final = b"begin\n"
 _OUT_OF_MEMORY: Final = 137
 _ASKED: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -69,13 +67,7 @@ class RunUnknown(ConfigError):
 
 
 def main(step: Step) -> NoReturn:
-    """Runs one attempt of the step and ends the process with its exit code.
-
-    With REFIT_WAIT set it waits, all libraries loaded, for the word on stdin; without the word it ends.
-    """
-    _die_with_parent(os.environ)
-    if os.environ.get("REFIT_WAIT") and sys.stdin.buffer.readline() != BEGIN:
-        sys.exit(0)
+    """Runs one attempt of the step and ends the process with its exit code."""
     sys.exit(attempt(step, os.environ))
 
 
@@ -285,13 +277,3 @@ def _listen_no_more() -> None:
     """Signals are taken and do nothing; to ignore them outright makes Python complain of those under way."""
     for number in _ASKED:
         signal.signal(number, lambda _number, _frame: None)
-
-
-def _die_with_parent(environment: Mapping[str, str]) -> None:
-    """The kernel kills this process when its runner is gone (Linux; prctl(2), PR_SET_PDEATHSIG)."""
-    parent = environment.get("REFIT_PARENT")
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        os._exit(_OUT_OF_MEMORY)

@@ -5,11 +5,9 @@ one thread, so that a score does not depend on the number of cores. joblib's poo
 workers by programs that a slim image does not have.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,12 +15,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from refit.core.errors import DependencyError
+from refit.core.parent import die_with_parent
 from refit.ml.trial import Answer, Ground, Trial, attempt_stored, store
 
 # The last one is what n_jobs: -1 counts.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 ONE_THREAD: Final = dict.fromkeys(_THREADS, "1")
-_ORPHAN: Final = 137
 
 
 class WorkerKilled(DependencyError):
@@ -76,9 +74,5 @@ class Workers:
 
 
 def _begin(parent: int) -> None:
-    """The kernel kills this process with the one that began it (Linux; prctl(2), PR_SET_PDEATHSIG)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the step, which ends its workers
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(_ORPHAN)
+    die_with_parent(parent)

@@ -1,73 +1,109 @@
-"""LocalExecutor: each attempt is a subprocess through the same main that a pod starts, and dies with the runner."""
+"""LocalExecutor: each attempt is a process forked from one that has loaded its step, and dies with the runner."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
 from refit.core.cores import cores
 from refit.core.disk import disk
-from refit.core.domain import STEPS, Termination
+from refit.core.domain import STEPS, StepName, Termination
 from refit.core.errors import ArtifactError
 from refit.core.logs import redact
-from refit.core.step import BEGIN, scratch
+from refit.core.step import scratch
 from refit.run.executor import Attempt, Ended
+from refit.run.forkserver import Request, send
 from refit.run.memory import oom_kills
 
 LOG_LIMIT_BYTES: Final = 256 * 1024
 END_SECONDS: Final = 15.0
+SERVE: Final = ("-m", "refit.run.forkserver")
+SERVED: Final[tuple[tuple[StepName, ...], ...]] = (("extract", "publish"), ("train", "evaluate"))
+"""Steps with libraries in common: the first two need a third of the memory of the others."""
 
 
-@dataclass(frozen=True)
-class _Started:
-    """A process that has loaded its step, or is about to, and waits for the word to begin."""
+class _Server:
+    """A process that has loaded some steps, or is about to, and makes one attempt at a time.
 
-    attempt: Attempt
-    process: subprocess.Popen[bytes]
-    scratch: tempfile.TemporaryDirectory[str]
+    Attributes:
+        words: What it says itself, as when it cannot load a step.
+    """
+
+    def __init__(self, steps: tuple[StepName, ...], environment: Mapping[str, str]) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._is_busy = False
+        with disk("make a file", tempfile.gettempdir()), theirs:
+            self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by close
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                [sys.executable, "-P", *SERVE, str(os.getpid()), *steps],
+                env=environment,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=self.words,
+            )
 
     @property
-    def last_words(self) -> Path:
-        return Path(self.scratch.name, "termination")
+    def is_ready(self) -> bool:
+        """Whether it can be asked for an attempt: it lives, and makes none."""
+        return not self._is_busy and self._process.poll() is None
 
-    def begin(self) -> None:
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it died already, and its exit code will say so
-            self.process.stdin.write(BEGIN)
-            self.process.stdin.close()
+    def begin(self, step: StepName, settings: Mapping[str, str]) -> IO[bytes]:
+        """The attempt goes on; what it writes to stderr."""
+        read, write = os.pipe()
+        self._is_busy = True
+        try:
+            with suppress(OSError):  # it died already, and its exit code will say so
+                send(self._socket, Request(step, settings, write))
+        finally:
+            os.close(write)
+        return os.fdopen(read, "rb")
 
-    def drop(self) -> None:
-        """The process, which waits and has nothing to lose, is gone with its folder."""
-        self.process.kill()
-        self.end()
+    def code(self) -> int:
+        """The attempt has ended; its exit code, or -n where signal n ended it."""
+        answer = b""
+        while not answer.endswith(b"\n"):
+            part = b""
+            with suppress(ConnectionError):  # it died before it took the request
+                part = self._socket.recv(16)
+            if not part:
+                return self._process.wait()
+            answer += part
+        self._is_busy = False
+        return int(answer)
 
     def end(self) -> None:
-        """The process has ended, asked first and then made to, and its folder is gone."""
-        process = self.process
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for stream in (process.stdin, process.stderr):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
-        self.scratch.cleanup()
+        """The attempt, if there still is one, has ended: asked first, and then made to."""
+        if not self._is_busy or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        self._socket.settimeout(END_SECONDS)
+        try:
+            self.code()
+        except TimeoutError:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._socket.settimeout(None)
+
+    def close(self) -> None:
+        """It is gone; when it makes no attempt, it has nothing to lose."""
+        self.end()
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
+        self.words.close()
 
 
 class LocalExecutor:
-    """Starts `python -m refit.<step>` with the settings of this process.
+    """Makes attempts as processes of this machine, with the settings of this process.
 
-    It looks ahead: while a step runs, the process of the next one loads its libraries, which takes longer than many a
-    step, and waits. One that is not needed is ended by `close`, by the next run, or by this process's own end.
+    It looks ahead: while a step runs, the libraries of the next one are loaded, which takes longer than many a step.
+    They are loaded once, for as many attempts and runs as there are until `close` or this process's own end.
 
     Args:
         environment: What the steps inherit; default this process's environment.
@@ -75,54 +111,47 @@ class LocalExecutor:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(os.environ if environment is None else environment)
-        self._ready: _Started | None = None
+        self._servers: dict[tuple[StepName, ...], _Server] = {}
 
     def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
-        started = self._take(attempt)
-        try:
+        with scratch(attempt.step) as folder:
+            last_words = Path(folder, "termination")
+            with disk("make a file", folder):
+                last_words.touch()
             kills = oom_kills()
-            started.begin()
-            self._look_ahead(attempt)
-            assert started.process.stderr is not None
-            log = _follow(started.process.stderr, tell)
-            code = started.process.wait()
+            server = self._server(attempt.step)
+            with server.begin(attempt.step, _settings(attempt, folder, last_words)) as stream:
+                try:
+                    self._look_ahead(attempt.step)
+                    log = _follow(stream, tell)
+                    code = server.code()
+                finally:
+                    server.end()
+            if not server.is_ready:
+                server.words.seek(0)
+                log += _follow(server.words, tell)
             starved = kills is not None and oom_kills() != kills
-            return Ended(128 - code if code < 0 else code, _read(started.last_words), log, starved)
-        finally:
-            started.end()
+            return Ended(128 - code if code < 0 else code, _read(last_words), log, starved)
 
     def close(self) -> None:
         """No process waits any more."""
-        if self._ready is not None:
-            self._ready.drop()
-            self._ready = None
+        while self._servers:
+            self._servers.popitem()[1].close()
 
-    def _take(self, attempt: Attempt) -> _Started:
-        ready, self._ready = self._ready, None
-        if ready is not None and ready.attempt == attempt:
-            return ready
-        if ready is not None:
-            ready.drop()
-        return self._start(attempt)
+    def _server(self, step: StepName) -> _Server:
+        steps = next(steps for steps in SERVED if step in steps)
+        server = self._servers.get(steps)
+        if server is not None and server.is_ready:
+            return server
+        if server is not None:
+            self._servers.pop(steps).close()
+        server = self._servers[steps] = _Server(steps, self._environment | threads(self._environment))
+        return server
 
-    def _look_ahead(self, attempt: Attempt) -> None:
-        following = STEPS[STEPS.index(attempt.step) + 1 :]
-        if following:
-            self._ready = self._start(replace(attempt, step=following[0], number=1))
-
-    def _start(self, attempt: Attempt) -> _Started:
-        folder = scratch(attempt.step)
-        last_words = Path(folder.name, "termination")
-        with disk("make a file", folder.name):
-            last_words.touch()
-        process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-P", "-m", f"refit.{attempt.step}"],
-            env=self._environment | threads(self._environment) | _settings(attempt, folder.name, last_words),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        return _Started(attempt, process, folder)
+    def _look_ahead(self, step: StepName) -> None:
+        following = STEPS[STEPS.index(step) + 1 :]
+        if following and following[0] not in next(steps for steps in SERVED if step in steps):
+            self._server(following[0])
 
 
 def _settings(attempt: Attempt, scratch: str, last_words: Path) -> dict[str, str]:
@@ -131,9 +160,7 @@ def _settings(attempt: Attempt, scratch: str, last_words: Path) -> dict[str, str
         "REFIT_PIPELINE": attempt.pipeline,
         "REFIT_RUN_ID": attempt.run_id,
         "REFIT_ATTEMPT": str(attempt.number),
-        "REFIT_PARENT": str(os.getpid()),
         "REFIT_TERMINATION": str(last_words),
-        "REFIT_WAIT": "1",
         "REFIT_LOG": "json",
         "TMPDIR": scratch,
     }

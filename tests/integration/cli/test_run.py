@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from refit.core.domain import STEPS
@@ -183,11 +184,9 @@ def slow(line: Line) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         process.communicate()
 
 
-def _extracting(parent: int) -> bool:
-    """True when the run has a child that is old enough to have come to its query."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    names = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
-    return any(b"refit.extract" in name for name in names)
+def _extracting(run: int) -> bool:
+    """True when the process of extract is there: a fork of what the run has started."""
+    return any(child.children() for child in psutil.Process(run).children())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -196,7 +195,7 @@ def test_a_run_that_is_asked_to_end_takes_its_step_along_and_leaves_an_outcome(
 ) -> None:
     process = slow()
     time.sleep(1.0)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    children = psutil.Process(process.pid).children(recursive=True)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to all of its processes
     else:
@@ -209,7 +208,8 @@ def test_a_run_that_is_asked_to_end_takes_its_step_along_and_leaves_an_outcome(
         "killed",
         "extract",
     )
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert len(children) > 1
+    assert not any(child.is_running() for child in children)
     store = open_store(f"file://{line.folder}/.refit/store").under("loans/")
     (run_id,) = run_ids(store)
     outcome = read_outcome(store, run_id)

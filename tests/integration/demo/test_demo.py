@@ -22,6 +22,7 @@ from refit.demo import cluster, flights
 from refit.demo.folder import PIPELINE, Folder
 
 REFIT = [sys.executable, "-m", "refit.cli"]
+FORKSERVER = "refit.run.forkserver"
 pytestmark = pytest.mark.timeout(600)  # eight weeks take a minute on two cores that are ours alone
 
 
@@ -76,7 +77,7 @@ def processes_of(place: Folder) -> list[str]:
     for process in psutil.process_iter():
         try:
             line = " ".join(process.cmdline())
-            about = line + process.environ().get("REFIT_STORE", "")
+            about = f"{line} {process.cwd()}"
         except psutil.Error:
             continue
         if process.pid != os.getpid() and any(home in about for home in homes):
@@ -203,7 +204,7 @@ def test_fresh_starts_with_the_first_week_again(place: Folder, ninth_week: str) 
 
 def _killed_in_its_first_week(place: Folder, sent: signal.Signals, *options: str) -> "subprocess.Popen[str]":
     with started(place.root, "demo", *options) as process:
-        _wait(lambda: any("refit.extract" in line for line in processes_of(place)))
+        _wait(lambda: len([line for line in processes_of(place) if FORKSERVER in line and "extract" in line]) > 1)
         process.send_signal(sent)
     return process
 

@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from refit.core.errors import DiskError
@@ -15,6 +18,7 @@ from refit.run.executor import Attempt
 from refit.run.local import LocalExecutor
 from tests.fixtures.memory_limit import memory_limit
 
+PUBLISH = Attempt("file:///nowhere", "loans", "20261120t070000-aaaa", "publish", 1)
 EXTRACT = Attempt("file:///nowhere", "loans", "20261120t070000-aaaa", "extract", 1)
 
 
@@ -52,6 +56,44 @@ def test_attempts_leave_no_open_file_folder_or_process(monkeypatch: pytest.Monke
     executor.close()
     assert held() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_libraries_are_loaded_once_for_as_many_attempts_as_there_are() -> None:
+    with closing(LocalExecutor()) as executor:
+        executor.execute(PUBLISH, print)
+        server = psutil.Process().children()
+        executor.execute(PUBLISH, print)
+        assert psutil.Process().children() == server
+
+
+def test_a_process_that_died_while_it_waited_is_replaced() -> None:
+    with closing(LocalExecutor()) as executor:
+        executor.execute(PUBLISH, print)
+        (server,) = psutil.Process().children()
+        server.kill()
+        while server.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert executor.execute(PUBLISH, print).exit_code == 64
+
+
+def test_a_step_that_cannot_be_loaded_leaves_its_words(tmp_path: Path) -> None:
+    (tmp_path / "refit").mkdir()
+    (tmp_path / "refit" / "__init__.py").write_text("raise ImportError('half an installation')")
+    told: list[str] = []
+    with closing(LocalExecutor(os.environ | {"PYTHONPATH": str(tmp_path)})) as executor:
+        ended = executor.execute(PUBLISH, told.append)
+    assert (ended.exit_code, ended.last_words) == (1, None)
+    assert b"half an installation" in ended.log
+    assert any("half an installation" in line for line in told)
+
+
+def test_where_forks_are_not_safe_each_attempt_has_an_interpreter_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = "from refit.run import forkserver; forkserver.FORKS = False; forkserver.main(*sys.argv[1:])"
+    monkeypatch.setattr(local, "SERVE", ("-c", f"import sys; {once}"))
+    with closing(LocalExecutor()) as executor:
+        for _ in range(2):
+            assert executor.execute(PUBLISH, print).exit_code == 64
+            assert [child.status() for child in psutil.Process().children()] in ([], [psutil.STATUS_ZOMBIE])
 
 
 def test_an_attempt_that_the_kernel_ends_for_want_of_memory_is_said_to_have_starved() -> None:
