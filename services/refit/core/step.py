@@ -8,6 +8,7 @@ Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, R
 
 import ctypes
 import errno
+import faulthandler
 import os
 import signal
 import sys
@@ -71,8 +72,10 @@ class RunUnknown(ConfigError):
 def main(step: Step) -> NoReturn:
     """Runs one attempt of the step and ends the process with its exit code.
 
-    With REFIT_WAIT set it waits, all libraries loaded, for the word on stdin; without the word it ends.
+    With REFIT_WAIT set it waits, all libraries loaded, for the word on stdin; without the word it ends. A crash in
+    native code leaves its place in the log.
     """
+    faulthandler.enable()
     _die_with_parent(os.environ)
     if os.environ.get("REFIT_WAIT") and sys.stdin.buffer.readline() != BEGIN:
         sys.exit(0)
