@@ -138,8 +138,9 @@ def test_a_step_killed_around_the_refit_is_repeated_and_nothing_is_half_publishe
     assert week.rows.clean == 7 * DAY, "all that the published model has not seen"
 
 
-def test_a_refit_that_kills_each_process_gives_way_to_what_was_evaluated(empty: Case) -> None:
-    outcome = empty.good(days=42, file=ALL, inject=partial(signalled, "refit.skops", signal.SIGKILL, None))
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
+def test_a_refit_that_kills_each_process_gives_way_to_what_was_evaluated(empty: Case, number: signal.Signals) -> None:
+    outcome = empty.good(days=42, file=ALL, inject=partial(signalled, "refit.skops", number, None))
     assert outcome.steps["evaluate"].attempts == 3
     assert any("in try 3 of evaluate nothing is fitted again" in text for text in outcome.warnings)
     empty.good(days=56, file=ALL)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGKILL: to the coordinator in each step, to a step once and always, and to the real command."""
+"""Signals: to the coordinator in each step, to a step once and always, and to the real command."""
 
 import json
 import os
@@ -63,15 +63,15 @@ def test_sigterm_to_the_run_ends_its_step_writes_the_outcome_and_frees_the_lock(
 
 @pytest.mark.parametrize(
     ("step", "number"),
-    [*((step, signal.SIGTERM) for step in INSIDE), ("train", signal.SIGKILL)],
-    ids=[*(f"{step}, SIGTERM" for step in INSIDE), "train, SIGKILL"],
+    [*((step, signal.SIGTERM) for step in INSIDE), ("train", signal.SIGKILL), ("evaluate", signal.SIGABRT)],
+    ids=[*(f"{step}, SIGTERM" for step in INSIDE), "train, SIGKILL", "evaluate, SIGABRT"],
 )
 def test_a_step_ended_once_is_repeated(case: Case, step: StepName, number: signal.Signals) -> None:
     outcome = case.good(inject=partial(signalled, INSIDE[step], number, case.scratch / "flag"))
     assert {name: done.attempts for name, done in outcome.steps.items()} == dict.fromkeys(INSIDE, 1) | {step: 2}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV], ids=lambda number: number.name)
 def test_a_step_ended_three_times_ends_the_run_with_75_and_keeps_the_class(case: Case, number: signal.Signals) -> None:
     before = case.champion_body
     done = case.run(inject=partial(signalled, INSIDE["train"], number, None))
@@ -79,6 +79,7 @@ def test_a_step_ended_three_times_ends_the_run_with_75_and_keeps_the_class(case:
     assert done.outcome is not None
     assert done.failure is not None
     assert (done.failure.error_class, done.failure.exit_code) == ("killed", 128 + number)
+    assert number.name in done.failure.message
     assert done.failure.next
     assert done.outcome.steps["train"].attempts == 3
     assert case.champion_body == before

@@ -125,6 +125,35 @@ def test_a_person_who_moves_the_champion_while_a_pipeline_is_deleted_leaves_noth
     assert not list(world.case.store.list(""))
 
 
+@pytest.mark.parametrize(
+    "words", [PROMOTE, ROLLBACK, ("release", "loans", *WHY)], ids=["promote", "rollback", "release"]
+)
+@pytest.mark.parametrize("place", range(3), ids=MOVES)
+def test_a_person_who_stood_still_while_a_pipeline_was_deleted_leaves_nothing_behind(
+    world: Lived, words: Sequence[str], place: int
+) -> None:
+    if words[0] == "release":
+        assert world.call(*ROLLBACK).code == 0
+    one, other = at(world, place, *words, then=("delete", "loans", "--yes"))
+    assert (one.code, other.code) == (0, 79), other
+    assert "at this moment" in other.err
+    assert not list(world.case.store.list(""))
+
+
+def test_a_version_that_gc_took_stands_no_more_when_the_pipeline_was_deleted_before_it_is_put_back(
+    world: Lived,
+) -> None:
+    gate = Turnstile(world.case.scratch)
+    calling = world.case.calls(*world.words(("promote", "loans", "@waste", *WHY)), inject=gate.inject)
+    for effect in gate.stops(lambda: not calling.process.is_alive()):
+        if effect == MOVES[1]:
+            assert world.call("gc", "loans").code == 0
+        elif effect.startswith("create versions/"):
+            assert world.call("delete", "loans", "--yes").code == 0
+    assert calling.done().code == 79
+    assert not list(world.case.store.list(""))
+
+
 def publishing(world: Lived) -> str:
     """A run whose publish is still to come; its coordinator was killed."""
     gate = Gate(world.case.scratch, "before create versions/")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,14 @@ import pytest
 
 from refit.core import effects, keys, registry
 from refit.core.effects import Moment
-from refit.core.lock import Lock, this_process
+from refit.core.lock import TTL_SECONDS, Lock, this_process
 from refit.core.retention import everything
-from refit.core.runs import new_run_id, recorded_runs
+from refit.core.runs import held, new_run_id, recorded_runs
 from tests.faults.case import SECOND, THIRD, Case, edited
+from tests.faults.gates import Gate
 from tests.fixtures import invariants
 from tests.fixtures.calls import Called, call
+from tests.fixtures.commands import Answer
 from tests.fixtures.forked import Hook
 
 FEW = edited(retention={"runs": "30d", "versions": 1}, publish={"approval": "manual"})
@@ -205,6 +208,44 @@ def test_gc_waits_for_a_run_and_then_gives_up(old: Case) -> None:
         before = stands(old)
         assert gc(old, "--wait", "0").code == 79
         assert stands(old) == before
+
+
+def stopped_and_replaced(case: Case, gate: Gate, *words: str) -> tuple[Answer, set[str]]:
+    """How a command ends that stood still before an effect until another run took its lock, and what was gone then.
+
+    The one effect that it was at is made when it goes on.
+    """
+    calling = case.calls(*words, inject=gate.inject)
+    process = gate.wait_until_reached()
+    os.kill(process, signal.SIGSTOP)
+    long_ago = time.time() - TTL_SECONDS - 1
+    os.utime(case.folder / keys.ref("lock"), (long_ago, long_ago))
+    with held(case.store, 0, lambda holder: None) as lock:
+        before = stands(case)
+        gate.open()
+        os.kill(process, signal.SIGCONT)
+        done = calling.done()
+        lock.check()
+    return done, before - stands(case)
+
+
+def test_a_gc_that_stood_still_until_a_run_took_its_lock_deletes_nothing_more(old: Case) -> None:
+    assert gc(old).code == 0
+    age(old, 366)
+    done, gone = stopped_and_replaced(old, Gate(old.scratch, "before delete runs/"), "gc", "loans")
+    assert done.code == 79
+    assert "another run took the lock" in done.err
+    assert len(gone) == 1
+    invariants.check(old.store)
+    assert gc(old).code == 0
+
+
+def test_a_delete_that_stood_still_until_a_run_took_its_lock_deletes_nothing_more(old: Case) -> None:
+    done, gone = stopped_and_replaced(old, Gate(old.scratch, "before delete data/"), "delete", "loans", "--yes")
+    assert done.code == 79
+    assert len(gone) == 1
+    assert call("delete", "loans", "--yes", "--store", old.url).code == 0
+    assert not list(old.store.list(""))
 
 
 def test_delete_takes_all_when_it_is_confirmed_and_only_this_pipeline(old: Case) -> None:

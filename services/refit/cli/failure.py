@@ -35,7 +35,7 @@ CLASS_WORDS: Final = {
     "dependency": "database, bucket or API server is away or too slow",
     "permission": "credentials or permissions do not suffice",
     "superseded": "another run or person came first",
-    "killed": "the process was ended from outside",
+    "killed": "the process was ended from outside, or crashed",
     "oom": "out of memory",
     "timeout": "too slow for its deadline",
     "start": "the step could not be started",

@@ -16,6 +16,7 @@ from refit.cli.words import plural, size
 from refit.core import keys
 from refit.core.config import Retention, parse_pipeline
 from refit.core.errors import ConfigError
+from refit.core.lock import Lock
 from refit.core.retention import LEAST_AGE, Waste, clock_of, collect, everything, find_waste
 from refit.core.runs import held, newest_file
 from refit.core.store import Listed
@@ -48,10 +49,10 @@ def gc(target: str, dry_run: bool, wait: int, store: str | None, as_json: bool) 
         now = clock_of(place.store, keys.ref("lock")) if place.store.exists(keys.ref("lock")) else datetime.now(UTC)
         _tell(place, find_waste(place.store, _retention(place), now), dry_run=True, as_json=as_json)
         return
-    with _held(place, wait):
+    with _held(place, wait) as lock:
         waste = find_waste(place.store, _retention(place), clock_of(place.store, keys.ref("lock")))
         with _counted(waste.objects) as done:
-            collect(place.store, waste, done)
+            collect(place.store, waste, lock.check, done)
         swept = place.root.sweep(LEAST_AGE)
     if swept:
         talk(f"{plural(swept, 'unfinished upload')} of killed processes removed from {place.root.url}")
@@ -73,24 +74,33 @@ def delete(target: str, dry_run: bool, yes: bool, wait: int, store: str | None, 
     if not dry_run:
         if not yes and not (sys.stdin.isatty() and click.confirm(f"Delete {what}, for good?", err=True)):
             raise NotConfirmed(place.name)
-        with _held(place, wait):
+        with _held(place, wait) as lock:
             found = everything(place.store)
             with _counted(found) as done:
-                _delete_all(place, found, done)
+                _delete_all(place, found, lock.check, done)
     if as_json:
         say_json({"format": 1, "pipeline": place.name, "dry_run": dry_run, "objects": len(found)})
     else:
         say(f"{'would go' if dry_run else 'deleted'}: {what}")
 
 
-def _delete_all(place: Place, found: Sequence[Listed], done: Callable[[Listed], None]) -> None:
-    """Nothing of the pipeline stands. The lock goes last, while it is still held: freed, it may be another's."""
+def _delete_all(
+    place: Place, found: Sequence[Listed], check: Callable[[], None], done: Callable[[Listed], None]
+) -> None:
+    """Nothing of the pipeline stands. The lock goes last, while it is still held: freed, it may be another's.
+
+    Args:
+        check: As `collect` calls it.
+        done: Called after each deletion.
+    """
     lock = keys.ref("lock")
     while rest := [listed for listed in found if listed.key != lock]:
         for listed in rest:
+            check()
             place.store.delete(listed.key)
             done(listed)
         found = everything(place.store)  # a person may have moved the champion meanwhile
+    check()
     place.store.delete(lock)
 
 
@@ -100,7 +110,7 @@ def _retention(place: Place) -> Retention:
     return Retention() if found is None else parse_pipeline(found[1], found[0]).retention
 
 
-def _held(place: Place, wait: int) -> AbstractContextManager[None]:
+def _held(place: Place, wait: int) -> AbstractContextManager[Lock]:
     """No run of the pipeline goes on during the block."""
     return held(place.store, wait, lambda holder: talk(f"run {holder.run_id} is going on; waiting up to {wait} s"))
 

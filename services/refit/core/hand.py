@@ -10,6 +10,8 @@ from refit.core import artifacts, keys
 from refit.core.domain import FitOn, Hold, Move, Version
 from refit.core.errors import ArtifactError, ConfigError
 from refit.core.registry import (
+    PipelineDeleted,
+    has_lost,
     history_entries,
     last_in_history,
     move_champion,
@@ -57,6 +59,7 @@ def promote(
         ModelLost: its model file or a manifest is gone or altered.
         ConfigError: it is the champion already and nothing is on hold.
         Conflict: another mover was first.
+        PipelineDeleted: so it was, meanwhile.
     """
     target = read_version(store, version)
     current = read_champion(store)
@@ -78,7 +81,7 @@ def promote(
         barred=tuple(name for name in (last.barred if last else ()) if name != version),
     )
     move_champion(store, current, move)
-    _keep(store, target)
+    _keep(store, target, move)
     return move
 
 
@@ -96,6 +99,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         ModelLost: its model file or a manifest is gone or altered.
         ConfigError: nothing was ever promoted, or `to` is the champion.
         Conflict: another mover was first.
+        PipelineDeleted: so it was, meanwhile.
     """
     current, tag, broken = _standing(store, repair=to is not None)
     target = read_version(store, to or _previous_champion(store, current))
@@ -119,7 +123,7 @@ def rollback(store: ObjectStore, to: str | None, *, who: str, why: str, now: dat
         hold=Hold(since=now, who=who, why=why),
     )
     move_champion(store, (current, tag), move)
-    _keep(store, target)
+    _keep(store, target, move)
     return move
 
 
@@ -129,6 +133,7 @@ def release(store: ObjectStore, *, who: str, why: str, now: datetime) -> Move:
     Raises:
         ConfigError: nothing was ever promoted, or nothing is on hold.
         Conflict: another mover was first.
+        PipelineDeleted: so it was, meanwhile.
     """
     current = read_champion(store)
     if current is None:
@@ -153,16 +158,22 @@ def _last_fit(store: ObjectStore, version: Version, current: Move) -> FitOn:
     return next((move.fit_on for move in moves if move.version == version.version), version.fit_on)
 
 
-def _keep(store: ObjectStore, version: Version) -> None:
-    """The document of the version that is the champion now stands.
+def _keep(store: ObjectStore, version: Version, move: Move) -> None:
+    """The document of the version that is the champion by this move stands.
 
     gc looks at the champion after it has deleted versions and restores it; but one that ended between the look at the
     version and the move has not seen the move.
+
+    Raises:
+        PipelineDeleted: all of the pipeline was deleted since the move, and nothing is left behind.
     """
     key = keys.version(version.version)
     if not store.exists(key):
         with suppress(Conflict):  # gc has restored it
             store.create(key, version.to_json())
+        if has_lost(store, move):
+            store.delete(key)
+            raise PipelineDeleted
 
 
 def _check_model(store: ObjectStore, version: Version, fit_on: FitOn) -> None:

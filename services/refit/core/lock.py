@@ -1,9 +1,9 @@
 """One run per pipeline at a time: refs/lock.json.
 
-The lock saves work; correctness rests on compare-and-swap alone. A holder renews it; its age is judged by the
-store's own clock. It is taken over when it is older than its time to live, or has not changed for so long under the
-eyes of who waits for it, or at once when the holder was a process of this machine that is gone. Who takes it from
-another run first settles that run.
+The lock saves work; correctness rests on compare-and-swap alone. A holder renews it, and knows its own renewals by
+their tokens, also where the answer was lost; its age is judged by the store's own clock. It is taken over when it is
+older than its time to live, or has not changed for so long under the eyes of who waits for it, or at once when the
+holder was a process of this machine that is gone. Who takes it from another run first settles that run.
 """
 
 import os
@@ -84,6 +84,7 @@ class Lock:
     ) -> None:
         self._store, self._holder, self._settle, self._gone = store, holder, settle, gone
         self._tag: str | None = None
+        self._unanswered: set[str] = set()
         self._seen: tuple[str, float] = ("", 0.0)
         self._generation = 0
         self._lost = False
@@ -151,9 +152,32 @@ class Lock:
         return None
 
     def _write(self, holder: Holder | None) -> None:
-        ref = LockRef(token=new_token(), generation=self._generation + 1, holder=holder, ttl_seconds=TTL_SECONDS)
-        self._tag = move_ref(self._store, "lock", ref, self._tag)
-        self._generation += 1
+        """The ref names `holder`. Raises Conflict when it was another's."""
+        while True:
+            ref = LockRef(token=new_token(), generation=self._generation + 1, holder=holder, ttl_seconds=TTL_SECONDS)
+            self._unanswered.add(ref.token)
+            try:
+                self._know(ref, move_ref(self._store, "lock", ref, self._tag))
+            except Conflict:
+                if not self._finds_own_write(read_ref(self._store, "lock", LockRef)):
+                    raise
+            else:
+                return
+
+    def _know(self, ref: LockRef, tag: str) -> None:
+        """The ref is known to stand so; no earlier write can come after it, as each asked for an earlier tag."""
+        self._tag, self._generation = tag, ref.generation
+        self._unanswered.clear()
+
+    def _finds_own_write(self, found: tuple[LockRef, str] | None) -> bool:
+        """Whether the ref is a renewal whose answer was lost: a token tells that no other lock wrote it.
+
+        The holder's name would not: the restarted coordinator of a run has the run's name too.
+        """
+        if found is None or found[0].holder is None or found[0].token not in self._unanswered:
+            return False
+        self._know(*found)
+        return True
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
@@ -171,7 +195,7 @@ class Lock:
         """Raises LockLost when another run holds the lock now."""
         with self._guard:
             found = None if self._lost else read_ref(self._store, "lock", LockRef)
-            if found is None or found[1] != self._tag:
+            if found is None or (found[1] != self._tag and not self._finds_own_write(found)):
                 self._lost = True
                 raise LockLost(self._holder.run_id)
 

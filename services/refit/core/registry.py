@@ -10,7 +10,7 @@ from datetime import datetime
 
 from refit.core import keys
 from refit.core.domain import FitOn, Hold, Move, MoveKind, Version
-from refit.core.errors import ArtifactError, ConfigError
+from refit.core.errors import ArtifactError, ConfigError, SupersededError
 from refit.core.refs import move_ref, new_token, read_ref
 from refit.core.store import Conflict, NotFound, ObjectStore
 
@@ -43,6 +43,16 @@ class HistoryLost(ArtifactError):
             f"{keys.history(generation)} is gone, and the champion was moved {last} times",
             next="copy history/ again, or restore it from a backup; to go back without it name a version: "
             "refit rollback NAME --to VERSION --reason …",
+        )
+
+
+class PipelineDeleted(SupersededError):
+    """Somebody deleted the pipeline while its champion was moved."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the pipeline was deleted at this moment, and no champion of it is left",
+            next="to begin it anew: refit run FILE",
         )
 
 
@@ -187,17 +197,51 @@ def move_champion(store: ObjectStore, current: tuple[Move, str | None] | None, m
     Raises:
         Conflict: another mover was first; nothing changed.
         ChampionBehind: champion.json is older than the history; nothing changed.
+        PipelineDeleted: all of the pipeline was deleted meanwhile.
     """
     if current is not None:
-        write_history(store, current[0])
+        _create_entry(store, current[0])
     if store.exists(keys.history(move.generation)):
         refuse_behind(store)
-    move_ref(store, "champion", move, current[1] if current else None)
+    try:
+        move_ref(store, "champion", move, current[1] if current else None)
+    except Conflict:
+        if current is not None:
+            _refuse_deleted(store, current[0])
+        raise
     write_history(store, move)
 
 
 def write_history(store: ObjectStore, move: Move) -> None:
-    """history/<generation>.json stands; an equal entry of an earlier attempt is taken."""
+    """history/<generation>.json tells of the move that refs/champion.json told of; an equal entry is taken.
+
+    Raises:
+        PipelineDeleted: all of the pipeline was deleted meanwhile, and nothing is left behind.
+    """
+    _create_entry(store, move)
+    _refuse_deleted(store, move)
+
+
+def _refuse_deleted(store: ObjectStore, move: Move) -> None:
+    """Raises PipelineDeleted where all of the pipeline went before the move's entry was written; the entry is gone too.
+
+    A new pipeline of the same name would meet it.
+    """
+    if has_lost(store, move) and not store.exists(keys.version(move.version)):
+        store.delete(keys.history(move.generation))
+        raise PipelineDeleted
+
+
+def has_lost(store: ObjectStore, move: Move) -> bool:
+    """True when refs/champion.json, which told of this move, is gone or begins anew."""
+    try:
+        found = read_ref(store, "champion", Move)
+    except ArtifactError:
+        return False  # damaged, and so not deleted
+    return found is None or found[0].generation < move.generation
+
+
+def _create_entry(store: ObjectStore, move: Move) -> None:
     key = keys.history(move.generation)
     try:
         store.create(key, move.to_json())

@@ -6,7 +6,7 @@ and what those documents name in turn: a young run trains on parts that old runs
 week goes, checkpoints of fits that have ended too, the documents before what they name.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
@@ -78,25 +78,35 @@ def find_waste(store: ObjectStore, retention: Retention, now: datetime) -> Waste
     )
 
 
-def collect(store: ObjectStore, waste: Waste, done: Callable[[Listed], None]) -> None:
+def collect(store: ObjectStore, waste: Waste, check: Callable[[], None], done: Callable[[Listed], None]) -> None:
     """The waste is gone. The caller holds the lock, so that no run goes on; a person may still move the champion.
 
     Args:
+        check: Called before each deletion, for none can be taken back; raises where the lock is not held any more.
         done: Called after each deletion.
 
     Raises:
         SupersededError: a version that was going became the champion meanwhile; it stands again.
+        Also what `check` raises; nothing was deleted since.
     """
     going = {name: store.get(keys.version(name)) for name in waste.versions}
     documents = [found for found in waste.objects if found.key.startswith(keys.VERSIONS)]
     for group in (documents, waste.objects[len(documents) :]):
-        for found in group:
-            store.delete(found.key)
-            done(found)
-        champion = read_champion(store)
-        if champion is not None and (body := going.get(champion[0].version)) is not None:
-            store.create(keys.version(champion[0].version), body)
-            raise SupersededError(f"{champion[0].version} was promoted meanwhile; it stays", next="run gc again")
+        try:
+            for found in group:
+                check()
+                store.delete(found.key)
+                done(found)
+        finally:  # also of a version that went before `check` raised, its promoter may not know
+            _put_back_promoted(store, going)
+
+
+def _put_back_promoted(store: ObjectStore, going: Mapping[str, bytes]) -> None:
+    """Raises SupersededError where one of the versions is the champion now; its document stands then."""
+    champion = read_champion(store)
+    if champion is not None and (body := going.get(champion[0].version)) is not None:
+        store.create(keys.version(champion[0].version), body)
+        raise SupersededError(f"{champion[0].version} was promoted meanwhile; it stays", next="run gc again")
 
 
 def everything(store: ObjectStore) -> list[Listed]:

@@ -34,8 +34,8 @@ from refit.core.domain import (
     TrainManifest,
     VerdictRef,
 )
-from refit.core.errors import ArtifactError
-from refit.core.lock import Lock, this_process
+from refit.core.errors import ArtifactError, SupersededError
+from refit.core.lock import Lock, LockLost, this_process
 from refit.core.refs import read_ref
 from refit.core.registry import fallback_of, move_of
 from refit.core.step import read_run
@@ -95,18 +95,34 @@ def newest_file(store: ObjectStore) -> tuple[str, bytes] | None:
     return None if newest is None else (newest.file.key, store.get(newest.file.key))
 
 
+class NotHeldOn(SupersededError):
+    """A command that needs a pipeline at rest was taken for dead, and a run goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this command stood still for so long that another run took the lock from it; it stopped there",
+            next="let that run end, then repeat the command: refit status NAME",
+        )
+
+
 @contextmanager
-def held(store: ObjectStore, wait_seconds: float, on_wait: Callable[[Holder], None]) -> Iterator[None]:
+def held(store: ObjectStore, wait_seconds: float, on_wait: Callable[[Holder], None]) -> Iterator[Lock]:
     """No run of the pipeline goes on during the block; a dead one is settled first.
+
+    A block that does what cannot be taken back asks the lock's `check` before: if this process stands still, another
+    run takes the lock.
 
     Raises:
         LockBusy: a run went on for longer than `wait_seconds`.
+        NotHeldOn: `check` found that another run has the lock.
     """
     now = datetime.now(UTC)
     lock = Lock(store, this_process(new_run_id(now)), partial(settle_now, store))
     with lock.acquire(wait_seconds, time.monotonic, time.sleep, on_wait):
         try:
-            yield
+            yield lock
+        except LockLost as error:
+            raise NotHeldOn from error
         except BaseException:
             lock.free()  # there is no run to settle
             raise

@@ -1,12 +1,13 @@
 """The one main of every step: settings, logs, the step's function, its manifest, its exit code.
 
-    python -m refit.train            what a pod starts; the local executor forks a process that calls `attempt`
+    python -m refit.train            what a pod starts; the local executor calls `main` in a fork
 
 Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, and REFIT_TERMINATION
 (a file for the last words, default /dev/termination-log where there is one).
 """
 
 import errno
+import faulthandler
 import os
 import signal
 import sys
@@ -67,7 +68,8 @@ class RunUnknown(ConfigError):
 
 
 def main(step: Step) -> NoReturn:
-    """Runs one attempt of the step and ends the process with its exit code."""
+    """Runs one attempt of the step and ends the process with its exit code; a crash in native code leaves its place."""
+    faulthandler.enable()
     sys.exit(attempt(step, os.environ))
 
 

@@ -22,10 +22,11 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from refit.core.parent import die_with_parent
-from refit.core.step import Step, attempt
+from refit.core.step import Step
+from refit.core.step import main as step_main
 
 FORKS: Final = sys.platform.startswith("linux")
 REQUEST_BYTES: Final = 65536
@@ -103,7 +104,7 @@ class Forkserver:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, asked)
         return os.waitstatus_to_exitcode(status)
 
-    def _become(self, request: Request) -> int:
+    def _become(self, request: Request) -> NoReturn:
         """This process makes the attempt, and ends with its code."""
         self._requests.close()
         os.dup2(request.stderr, sys.stderr.fileno())
@@ -112,7 +113,7 @@ class Forkserver:
         tempfile.tempdir = None  # was asked for before TMPDIR was set
         if random := sys.modules.get("numpy.random"):
             random.seed()  # else all forks draw the same numbers
-        sys.exit(attempt(self._steps[request.step], os.environ))
+        step_main(self._steps[request.step])
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         if not self._child:

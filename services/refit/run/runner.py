@@ -27,12 +27,12 @@ from refit.core.step import describe
 from refit.core.store import Conflict, ObjectStore
 from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
-from refit.run.executor import Attempt, Ended, Executor, failure_of
+from refit.run.executor import Attempt, Ended, Executor, failure_of, signal_of
 from refit.run.rerun import Rerun, repetition
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-KILLED_CODES: Final = frozenset({137, 143})
-RETRIED_CODES: Final = frozenset({74, 75}) | KILLED_CODES
+RETRIED_CODES: Final = frozenset({74, 75})
+"""Beside those of a process that a signal ended."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ class Runner:
             if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = None if last or failure.exit_code not in RETRIED_CODES else pauses[number - 1]
+            retried = failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
+            pause = pauses[number - 1] if retried and not last else None
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
@@ -276,7 +277,7 @@ def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, 
     extract still has to move the snapshot then: another attempt does, and where none is left, the next run reads the
     same rows again.
     """
-    if failure.exit_code not in KILLED_CODES or (step == "extract" and not last):
+    if signal_of(failure.exit_code) is None or (step == "extract" and not last):
         return False
     with suppress(RefitError):  # a store that is away: what the process said counts
         return store.exists(keys.manifest(run_id, step))

@@ -15,14 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from refit.core import artifacts
+from refit.core import artifacts, keys
 from refit.core.artifacts import WrongDigest
+from refit.core.domain import LockRef
 from refit.core.errors import AccessError, DependencyError, RefitError
+from refit.core.lock import Lock, this_process
 from refit.core.probe import probe
 from refit.core.s3_connection import S3Connection
 from refit.core.s3_errors import BucketMissing, StoreAway, StoreDenied, StoreFull
 from refit.core.s3_store import S3Store
 from refit.core.store import ConditionsIgnored, Conflict, NotFound
+from tests.faults.gates import wait_until
 from tests.fixtures.proxy import (
     Action,
     Exchange,
@@ -262,6 +265,26 @@ def test_a_lost_answer_does_not_hide_that_another_writer_won(store: S3Store, pro
     with pytest.raises(Conflict):
         store.swap("b", b"mine", tag)
     assert store.get("b") == b"theirs"
+
+
+def test_a_lock_whose_renewals_answers_were_all_lost_is_held_on(
+    hasty: S3Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> LockRef:
+        return LockRef.from_json(hasty.get(keys.ref("lock")), "lock")
+
+    monkeypatch.setattr("refit.core.lock.RENEW_SECONDS", 0.05)
+    lock = Lock(hasty, this_process("r"), lambda dead: None)
+    with lock.acquire(0, time.monotonic, time.sleep, lambda holder: None):
+        proxy.add(Fault(drop_answer, method="PUT", path="lock", times=None))
+        proxy.requests.clear()
+        wait_until(lambda: proxy.seen("PUT", "lock") > 12, "a renewal has given up")
+        lock.check()
+        proxy.faults.clear()
+        before = said().generation
+        wait_until(lambda: said().generation > before + 1, "it is renewed further")
+        lock.check()
+    assert said().holder is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from refit.core import keys
 from refit.core.domain import Holder, LockRef
-from refit.core.errors import UnknownFormat
+from refit.core.errors import DependencyError, UnknownFormat
 from refit.core.lock import TTL_SECONDS, Lock, LockBusy, LockDamaged, LockLost, is_gone, this_process
-from refit.core.store import Entry, ObjectStore, open_store
+from refit.core.store import Conflict, Entry, ObjectStore, open_store
+from tests.faults.gates import wait_until
 
 
 @pytest.fixture
@@ -189,3 +192,112 @@ def test_a_holder_that_ends_by_an_error_leaves_the_lock_for_whoever_settles_its_
     holder = holder_of(store)
     assert holder is not None
     assert holder.run_id == "a"
+
+
+class Answers:
+    """The store does what it is asked for, and while answers are lost nobody who asks it to swap hears of it."""
+
+    def __init__(self, store: ObjectStore, patch: pytest.MonkeyPatch) -> None:
+        self.swap, self._losing, self._lost = store.swap, False, 0
+        patch.setattr("refit.core.lock.RENEW_SECONDS", 0.005)
+        patch.setattr(store, "swap", self._swapped)
+
+    def _swapped(self, key: str, body: bytes, tag: str | None) -> str:
+        if not self._losing:
+            return self.swap(key, body, tag)
+        with suppress(Conflict):
+            self.swap(key, body, tag)
+        self._lost += 1
+        raise DependencyError("the answer was lost")
+
+    @contextmanager
+    def lost(self, number: int) -> Iterator[None]:
+        """So many were lost before the block, and all are lost in it."""
+        self._losing = True
+        self.wait_for(number)
+        yield
+        self._losing = False
+
+    def wait_for(self, number: int) -> None:
+        """So many more are lost."""
+        before = self._lost
+        wait_until(lambda: self._lost >= before + number, "the answers are lost")
+
+
+@pytest.fixture
+def answers(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Answers:
+    return Answers(store, monkeypatch)
+
+
+def wait_for_renewals(store: ObjectStore) -> None:
+    first = LockRef.from_json(store.get(keys.ref("lock")), "lock").generation
+    wait_until(
+        lambda: LockRef.from_json(store.get(keys.ref("lock")), "lock").generation > first + 1, "the lock is renewed"
+    )
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_renewal_whose_answer_was_lost_is_ones_own(store: ObjectStore, answers: Answers, number: int) -> None:
+    with acquire(lock(store, "a")) as held:
+        for _ in range(2):
+            with answers.lost(number):
+                held.check()
+            wait_for_renewals(store)
+            held.check()
+    assert holder_of(store) is None
+
+
+def test_a_lock_is_freed_also_when_the_answer_of_its_last_renewal_was_lost(
+    store: ObjectStore, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = acquire(lock(store, "a"))
+    with answers.lost(1):
+        monkeypatch.setattr("refit.core.lock.RENEW_SECONDS", 15)
+        answers.wait_for(1)
+    held.free()
+    assert holder_of(store) is None
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("freed", [False, True], ids=["holds it", "has freed it"])
+def test_a_lost_answer_does_not_hide_that_another_run_took_the_lock(
+    store: ObjectStore, answers: Answers, number: int, freed: bool
+) -> None:
+    held, key = acquire(lock(store, "a")), keys.ref("lock")
+    with answers.lost(number):
+        thief = LockRef(token="t", generation=9, holder=None if freed else this_process("b"), ttl_seconds=60)
+        taken(store, lambda tag: answers.swap(key, thief.to_json(), tag))
+    for _ in range(2):
+        with pytest.raises(LockLost):
+            held.check()
+    held.__exit__(None, None, None)
+    assert LockRef.from_json(store.get(key), key) == thief
+
+
+def taken(store: ObjectStore, swap: Callable[[str], str]) -> None:
+    """The lock is another's, whatever its holder writes meanwhile."""
+    while True:
+        with suppress(Conflict):
+            swap(store.entry(keys.ref("lock")).tag)
+            return
+
+
+def test_a_process_of_the_same_run_that_took_the_lock_is_another_holder(store: ObjectStore, answers: Answers) -> None:
+    first = acquire(lock(store, "a"))
+    with answers.lost(1):
+        pass
+    second = acquire(lock(store, "a"), wait=60)  # the first one may renew it at this moment
+    with pytest.raises(LockLost):
+        first.check()
+    wait_for_renewals(store)
+    with second:
+        second.check()
+
+
+def test_a_holder_whose_lock_is_gone_stops(store: ObjectStore) -> None:
+    held = acquire(lock(store, "a"))
+    store.delete(keys.ref("lock"))
+    with pytest.raises(LockLost):
+        held.check()
+    held.free()
+    assert not store.exists(keys.ref("lock"))

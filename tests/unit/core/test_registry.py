@@ -198,6 +198,35 @@ def test_a_champion_older_than_the_history_is_moved_by_nobody_until_a_person_say
     assert [move.generation for move in registry.read_history(three)] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("harm", ["gone", "malformed", "behind"])
+def test_a_rollback_that_repairs_the_champion_keeps_the_history_also_where_the_last_version_is_gone(
+    three: ObjectStore, harm: str
+) -> None:
+    key = keys.ref("champion")
+    before, tag = three.get(keys.history(1)), three.entry(key).tag
+    if harm == "gone":
+        three.delete(key)
+    else:
+        three.swap(key, before if harm == "behind" else b"{", tag)
+    three.delete(keys.version("c"))
+    assert hand.rollback(three, "a", who="me", why="restored in part", now=NOW).generation == 4
+    assert [move.generation for move in registry.read_history(three)] == [1, 2, 3, 4]
+
+
+def test_a_mover_that_finds_a_new_pipeline_of_the_name_leaves_nothing_of_the_deleted_one(three: ObjectStore) -> None:
+    current = registry.read_champion(three)
+    assert current is not None
+    for listed in list(three.list("")):
+        three.delete(listed.key)
+    put_version(three, "d")
+    hand.promote(three, "d", who="me", why="first", now=NOW)
+    move = registry.next_move(current[0], "release", "c", NOW, anchor="a", who="me", why="x", now=NOW)
+    with pytest.raises(registry.PipelineDeleted):
+        registry.move_champion(three, current, move)
+    assert [move.version for move in registry.read_history(three)] == ["d"]
+    assert [listed.key for listed in three.list(keys.HISTORY)] == [keys.history(1)]
+
+
 @pytest.mark.parametrize("gone", [1, 2])
 def test_a_gap_in_the_history_is_told_where_it_matters_and_known_moves_stay(three: ObjectStore, gone: int) -> None:
     three.delete(keys.history(gone))

@@ -1,6 +1,7 @@
 """One attempt of a step as its own process ends it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,23 @@ def test_last_words_fit_into_a_termination_message(tmp_path: Path, character: st
     assert last_words.failure is not None
     assert last_words.failure.message.startswith(character * 50)
     assert (tmp_path / "words").stat().st_size <= MESSAGE_BYTES
+
+
+CRASH = """
+import os
+from refit.core import step
+
+def crash(*given):
+    os.abort()
+
+step.attempt = crash
+step.main(None)
+"""
+
+
+def test_a_crash_in_native_code_leaves_its_place_in_the_log() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REFIT_")}
+    done = subprocess.run([sys.executable, "-c", CRASH], env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGABRT
+    assert "Aborted" in done.stderr
+    assert "line 6 in crash" in done.stderr
