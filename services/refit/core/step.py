@@ -79,6 +79,7 @@ def main(step: Step) -> NoReturn:
     sys.exit(attempt(step, os.environ))
 
 
+@logs.one_call()
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
     started, begun, token = datetime.now(UTC), time.monotonic(), new_token()

@@ -181,12 +181,14 @@ def store(ground: Ground, path: Path) -> None:
 
 @cache
 def _ground(path: Path) -> Ground:
-    ground: Ground = joblib.load(path, mmap_mode="r")
-    if ground.pipeline.sensitive:
-        logs.withhold()
-    return ground
+    found: Ground = joblib.load(path, mmap_mode="r")
+    return found
 
 
 def attempt_stored(path: Path, trial: Trial) -> Answer:
     """As `attempt`, on the ground that `store` left."""
-    return attempt(_ground(path), trial)
+    with logs.one_call():
+        ground = _ground(path)
+        if ground.pipeline.sensitive:
+            logs.withhold()
+        return attempt(ground, trial)

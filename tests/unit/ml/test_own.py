@@ -184,11 +184,12 @@ def test_an_error_of_other_code_passes_as_it_is() -> None:
         raise MemoryError
 
 
-def test_words_that_may_quote_a_sensitive_value_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_may_quote_a_sensitive_value_are_withheld() -> None:
     error = ValueError("no rule for 71234567")
     assert "71234567" in own.OwnCodeFails("the own code", error, "acmebank.py:3").message
-    monkeypatch.setattr(logs, "_withheld", True)
-    told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    with logs.one_call():
+        logs.withhold()
+        told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
     assert told == f"the own code fails at acmebank.py:3: ValueError: {logs.WITHHELD}"
 
 
