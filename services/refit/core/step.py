@@ -31,6 +31,7 @@ from refit.core.errors import (
     DependencyError,
     DiskError,
     RefitError,
+    Sigint,
     Sigterm,
     SupersededError,
     TerminatedError,
@@ -253,14 +254,14 @@ def _leave(last_words: Termination, environment: Mapping[str, str], store: Objec
 
 
 def _end_when_asked() -> None:
-    """The first SIGTERM raises Sigterm, the first SIGINT KeyboardInterrupt, and none comes after it.
+    """The first SIGTERM raises Sigterm, the first SIGINT Sigint, and none comes after it.
 
     A process stuck in native code ends by itself after the grace.
     """
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         _listen_no_more()  # a second one would end what the first one closes: Ctrl-C, then the runner's SIGTERM
-        raise Sigterm if number == signal.SIGTERM else KeyboardInterrupt
+        raise Sigterm if number == signal.SIGTERM else Sigint
 
     for number in _ASKED:
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:

@@ -134,11 +134,13 @@ def saved(made: Fitted, packages: frozenset[str]) -> tuple[bytes, tuple[str, ...
 
     Raises:
         CannotSave: it holds what no file keeps, or says something else.
+        OwnCodeFails: code of the user's own raises anything when it is asked.
     """
     body = dump(made.steps)
     trusted = own.trusted_types(body, packages)
-    said = np.asarray(load(body, trusted).predict(made.sample))
-    before = np.asarray(made.steps.predict(made.sample))
+    with own.OwnCode(packages):
+        said = np.asarray(load(body, trusted).predict(made.sample))
+        before = np.asarray(made.steps.predict(made.sample))
     # Sums may run in another order over an array that was read back: the last digits differ.
     same = np.allclose(said, before, rtol=1e-9, equal_nan=True) if said.dtype.kind == "f" else (said == before).all()
     if not same:

@@ -1,6 +1,7 @@
 """Functions and classes of a user's own: found, called, checked, and told when they fail."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from refit.core import logs
 from refit.core.config import Pipeline, parse_pipeline
-from refit.core.errors import ConfigError, DataError
+from refit.core.errors import ConfigError, DataError, Sigint, Sigterm
 from refit.ml import own
 from refit.ml.estimator import build, fit, make
 from refit.ml.features import plan
@@ -160,6 +161,7 @@ def test_a_manifest_widens_nothing_beyond_the_packages_of_the_file() -> None:
     ("fails", "kind", "words"),
     [
         ("fit", own.OwnCodeFails, f"code of acmebank fails at {line_of('no such key')}: KeyError: 'no such key'"),
+        ("exit", own.OwnCodeFails, f"code of acmebank fails at {line_of('sys.exit(')}: SystemExit: no licence"),
         (
             "rows",
             ConfigError,
@@ -173,6 +175,20 @@ def test_what_own_code_raises_in_a_fit_is_told_with_its_place(fails: str, kind: 
     with pytest.raises(kind) as caught:
         fit(build(chosen, COLUMNS), X, np.arange(50) % 2, chosen.model, own.packages(chosen))
     assert words in caught.value.message
+
+
+def test_what_a_signal_raises_in_own_code_passes_and_what_it_raises_by_itself_does_not() -> None:
+    for asked in (Sigterm, Sigint):
+        with pytest.raises(asked), own.OwnCode({"acmebank"}, called="x"):
+            raise asked
+    with pytest.raises(KeyboardInterrupt), own.OwnCode({"acmebank"}, called="x"):
+        raise KeyboardInterrupt  # as Ctrl-C does where nobody listens for it
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(own.OwnCodeFails, match="x fails: KeyboardInterrupt"), own.OwnCode({"a"}, called="x"):
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_error_of_other_code_passes_as_it_is() -> None:
