@@ -182,6 +182,13 @@ def trained_rows(
     return found[0], found[1] if by is not None else None
 
 
+def of_window(reader: SnapshotReader, train: TrainManifest) -> Trained:
+    """All labelled rows of the window by their key: those that a model was trained on, and those that judged it."""
+    key = reader.pipeline.source.key
+    (hashes,) = trained_on(reader, key, side="window")
+    return Trained(key, hashes, train.classes)
+
+
 def sentence(error: Exception) -> str:
     """What a model or its documents raised, in one line."""
     told = error.message if isinstance(error, RefitError) else foreign(error)
