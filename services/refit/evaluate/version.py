@@ -26,7 +26,7 @@ from refit.core.domain import (
     TrainManifest,
     Version,
 )
-from refit.core.errors import ArtifactError
+from refit.core.errors import ArtifactError, ConfigError, DataError
 from refit.core.step import read_run
 from refit.data import split
 from refit.data.reader import SnapshotReader
@@ -77,7 +77,7 @@ def of_version(context: Context, version: str, role: Role, fit_on: FitOn = "eval
         return contender
     try:
         return rebuild(context, made.reader, made.train, contender, gone, made.refit)
-    except MODEL_ERRORS as error:
+    except (ArtifactError, ConfigError, DataError) as error:
         why = f"{contender.record.reason}; nor can it be rebuilt from its snapshot: {_plain(error)}"
         raise Unusable(f"{version} cannot be used: {why}") from error
 
