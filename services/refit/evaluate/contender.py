@@ -148,8 +148,9 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     Raises:
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
-    estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
+    with OwnCode(own):
+        estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
     until = split.window_end(context.pipeline, context.run.as_of)
     return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)

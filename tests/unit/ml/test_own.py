@@ -177,6 +177,12 @@ def test_what_own_code_raises_in_a_fit_is_told_with_its_place(fails: str, kind: 
     assert words in caught.value.message
 
 
+def test_a_class_that_exits_when_it_is_made_is_told_with_its_place() -> None:
+    with pytest.raises(own.OwnCodeFails, match=r"acmebank fails at models.py line \d+: SystemExit: no licence"):
+        made("models.Licensed")
+    assert made("models.Licensed", params={"licence": "paid"}).licence == "paid"
+
+
 def test_what_a_signal_raises_in_own_code_passes_and_what_it_raises_by_itself_does_not() -> None:
     for asked in (Sigterm, Sigint):
         with pytest.raises(asked), own.OwnCode({"acmebank"}, called="x"):
