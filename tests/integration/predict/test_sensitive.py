@@ -1,6 +1,5 @@
 """What `refit predict` says of rows with sensitive columns quotes none of their values."""
 
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from refit.core import logs
 from refit.core.logs import WITHHELD
 from refit.core.store import open_store
 from tests.fixtures.calls import Called, call
-from tests.fixtures.own_package import line_of, write_package
+from tests.fixtures.own_package import importable, line_of
 from tests.fixtures.records import file
 from tests.fixtures.trained import extracted, loans
 
@@ -30,15 +29,13 @@ CANARY = 61234567.125
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store with two pipelines: of `loans` the age is sensitive, of `open` nothing is."""
     folder = tmp_path_factory.mktemp("champions")
-    before = list(sys.path)
-    sys.path.insert(0, str(write_package(folder / "packages")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, sections in {"loans": {"columns": {"age": {"sensitive": True}}}, "open": {}}.items():
-            store = open_store(f"file://{folder}/store").under(f"{name}/")
-            extracted(store, folder, loans(), file(**TALKER, **sections, name=name)).promoted()
-    yield f"file://{folder}/store"
-    sys.path[:] = before
+    with importable(folder / "packages"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name, sections in {"loans": {"columns": {"age": {"sensitive": True}}}, "open": {}}.items():
+                store = open_store(f"file://{folder}/store").under(f"{name}/")
+                extracted(store, folder, loans(), file(**TALKER, **sections, name=name)).promoted()
+        yield f"file://{folder}/store"
 
 
 @dataclass(frozen=True)

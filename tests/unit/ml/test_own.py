@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,16 @@ from refit.ml.estimator import build, fit, make
 from refit.ml.features import plan
 from refit.ml.persist import CannotSave
 from refit.ml.probe import findings
-from tests.fixtures.own_package import line_of, write_package
+from tests.fixtures.own_package import importable, line_of
 from tests.fixtures.records import file
 from tests.unit.core.pipeline_files import SECTIONS
 from tests.unit.ml.files import COLUMNS, pipeline
 
 
 @pytest.fixture(autouse=True)
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(write_package(tmp_path)))
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "acmebank"]:
-        del sys.modules[name]
+def package(tmp_path: Path) -> Iterator[None]:
+    with importable(tmp_path):
+        yield
 
 
 def with_model(name: str, **keys: Any) -> Pipeline:
