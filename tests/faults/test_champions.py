@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sklearn
+from sklearn.linear_model import LogisticRegression
 
 import refit
 from refit.core import keys, registry
@@ -304,22 +306,42 @@ def test_what_a_rebuild_needs_is_verified(case: Case, harm: Callable[[Case], Non
     case.awaits(words)
 
 
-def fails_to_fit(error: str) -> None:
-    """Each fit of evaluate ends so."""
+def fails_to_fit(error: BaseException) -> None:
+    """Each fit of evaluate ends so, where scikit-learn calls the estimator."""
     rebuilding = importlib.import_module("refit.evaluate.rebuild")
-    raised: dict[str, BaseException] = {"memory": MemoryError(), "library": RuntimeError("no such solver any more")}
+    real = rebuilding.fitted
 
     def fitted(*given: Any, **named: Any) -> Any:
-        raise raised[error]
+        with patch.object(LogisticRegression, "fit", side_effect=error):
+            return real(*given, **named)
 
     vars(rebuilding)["fitted"] = fitted
 
 
-@pytest.mark.parametrize(("error", "words"), [("memory", "memory"), ("library", "no such solver any more")])
-def test_a_fit_that_fails_makes_a_person_decide(case: Case, error: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(MemoryError(), "memory"), (RuntimeError("no such solver any more"), "RuntimeError: no such solver any more")],
+    ids=["memory", "library"],
+)
+def test_a_fit_that_fails_makes_a_person_decide(case: Case, error: BaseException, words: str) -> None:
     model_path(case).unlink()
     waiting = case.awaits(words, begin=partial(fails_to_fit, error))
     assert waiting.steps["evaluate"].attempts == 1
+
+
+def is_called_wrongly(name: str) -> None:
+    """refit itself has a fault at this place of the rebuild."""
+
+    def wrong() -> None:
+        """Takes none of what it is given."""
+
+    vars(importlib.import_module("refit.evaluate.rebuild"))[name] = wrong
+
+
+@pytest.mark.parametrize("name", ["fitted", "reference"])
+def test_a_fault_of_refit_in_a_rebuild_is_told_as_one(case: Case, name: str) -> None:
+    model_path(case).unlink()
+    case.refused(70, "bug TypeError", begin=partial(is_called_wrongly, name))
 
 
 def killed_in_the_fit(times: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +77,16 @@ def test_the_champion_predicts_where_its_package_is_and_says_so_where_it_is_not(
             ["NameError", line_of("undefined_name")],
         ),
         (CAREFUL | {"params": {"fails": "fit"}}, "config OwnCodeFails", ["KeyError", line_of("no such key")]),
+        (
+            CAREFUL | {"params": {"fails": "exit"}},
+            "config OwnCodeFails",
+            ["SystemExit: no licence", line_of("sys.exit(")],
+        ),
+        (
+            CAREFUL | {"params": {"fails": "interrupt"}},
+            "config OwnCodeFails",
+            ["KeyboardInterrupt", line_of("raise KeyboardInterrupt")],
+        ),
         (CAREFUL | {"params": {"fails": "saving"}}, "config CannotSave", ["lambda"]),
         (
             CAREFUL | {"params": {"fails": "rows"}},
@@ -84,12 +95,49 @@ def test_the_champion_predicts_where_its_package_is_and_says_so_where_it_is_not(
         ),
         ({"estimator": "acmebank.nowhere:model"}, "config UnknownEstimator", ["no module acmebank.nowhere"]),
     ],
-    ids=["lambda", "function fails", "fit fails", "lambda after the fit", "refuses rows", "gone"],
+    ids=[
+        "lambda",
+        "function fails",
+        "fit fails",
+        "fit exits",
+        "fit interrupts",
+        "lambda after the fit",
+        "refuses rows",
+        "gone",
+    ],
 )
 def test_own_code_that_fails_is_told_by_class_and_place(
     empty: Case, on_path: dict[str, Any], model: dict[str, Any], kind: str, words: list[str]
 ) -> None:
     empty.refused(64, kind, *words, days=FIRST, file=edited(FILE, model=model), **on_path)
+
+
+@pytest.mark.parametrize(("fails", "told"), [("exit", "SystemExit: no licence"), ("interrupt", "KeyboardInterrupt")])
+def test_own_code_that_ends_the_trials_of_a_search_is_told_as_their_failure(
+    empty: Case, on_path: dict[str, Any], fails: str, told: str
+) -> None:
+    search = {"n_iter": 2, "cv": 2, "space": {"strength": [0.5, 1.0]}}
+    file = edited(FILE, model=CAREFUL | {"params": {"fails": fails}, "search": search})
+    words = ("none of 3 combinations could be fitted", "code of acmebank fails at models.py line", told)
+    empty.refused(64, "config BadParameter", *words, days=FIRST, file=file, **on_path)
+
+
+def test_own_code_that_exits_on_held_out_rows_cannot_be_judged(empty: Case, on_path: dict[str, Any]) -> None:
+    file = edited(FILE, model=CAREFUL | {"params": {"fails": "exit later"}})
+    empty.refused(64, "config OwnCodeFails", "SystemExit: no licence", days=FIRST, file=file, **on_path)
+
+
+def test_ctrl_c_ends_a_fit_of_own_code_as_any_other(empty: Case, on_path: dict[str, Any]) -> None:
+    began = empty.scratch / "began"
+    file = edited(model=CAREFUL | {"params": {"fails": "to end"}})
+    settings = {"TESTS_FIT_BEGAN": str(began)}
+    endless = empty.start(days=FIRST, file=file, settings=settings, retry_seconds=(), **on_path)
+    wait_until(began.exists, "the fit begins")
+    (step,) = psutil.Process(endless.process.pid).children()
+    step.send_signal(signal.SIGINT)
+    failure = endless.done().failure
+    assert failure is not None
+    assert (failure.error_class, failure.step, failure.message) == ("killed", "train", "interrupted")
 
 
 def test_words_of_own_code_are_withheld_where_they_may_quote_a_sensitive_value(

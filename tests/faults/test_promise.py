@@ -7,11 +7,12 @@ import pytest
 from sklearn.metrics import log_loss
 
 from refit.core import registry
-from refit.core.domain import Outcome, Promise
+from refit.core.domain import FitOn, Outcome, Promise
 from refit.ml.persist import load
-from tests.faults.case import SECOND, Case
+from tests.faults.case import FIRST, SECOND, Case, edited
 from tests.fixtures import loans
 
+ALL = edited(publish={"fit_on": "all"})
 LAST = SECOND + 7
 """Two weeks after SECOND − 7, where these tests promote a second time: enough days to tell."""
 
@@ -56,9 +57,62 @@ def test_with_promotions_every_week_the_one_before_the_last_is_looked_back_at(ca
     assert (promise.version, promise.over) == (second.version, first)
 
 
-def loss(case: Case, version: str | None, rows: list[tuple[object, ...]]) -> float:
+@pytest.mark.parametrize(
+    ("file", "fit_on"),
+    [(loans.FILE, "all"), (ALL, "evaluated")],
+    ids=["what was in production", "what the gate compared"],
+)
+def test_the_model_that_was_held_against_is_looked_back_at(empty: Case, file: bytes, fit_on: FitOn) -> None:
+    first = empty.good(days=FIRST, file=ALL)
+    assert empty.champion.fit_on == "all"
+    second = empty.run(days=SECOND - 7, file=file).outcome or pytest.fail("no run")
+    if empty.champion.version != second.version:
+        empty.promote(second.version)
+    third = empty.run(days=LAST, file=loans.FILE).outcome or pytest.fail("no run")
+    promise = promise_of(empty, third)
+    assert (promise.version, promise.over) == (second.version, first.version)
+    assert promise.found is not None
+    rows = empty.rows(third, "income", "amount", "region", "defaulted", "applied_at")
+    newer = [row for row in rows if row[4] > loans.at(SECOND - 7)]
+    gains = {
+        kind: loss(empty, first.version, newer, kind) - loss(empty, second.version, newer)
+        for kind in ("evaluated", "all")
+    }
+    assert gains["evaluated"] != pytest.approx(gains["all"])
+    assert promise.found.gain == pytest.approx(gains[fit_on])
+
+
+@pytest.mark.parametrize("days", [SECOND - 27, SECOND - 10], ids=["that trained", "that judged"])
+def test_rows_of_then_that_come_back_updated_are_not_newer(case: Case, days: int) -> None:
+    """Of one day among the promoted version's training rows, or of one among its held-out rows."""
+    case.good(days=SECOND - 7)
+    day = f"applied_at > '{loans.at(days)}' AND applied_at <= '{loans.at(days + 1)}'"
+    case.sql(f"UPDATE loans SET applied_at = '{loans.at(LAST - 3)}', defaulted = NOT defaulted WHERE {day}")
+    third = case.run(days=LAST).outcome or pytest.fail("no run")
+    newer = [at for (at,) in case.rows(third, "applied_at") if at > loans.at(SECOND - 7)]
+    promise = promise_of(case, third)
+    assert len(newer) == 559 + loans.ROWS_PER_DAY
+    assert promise.found is not None
+    assert promise.found.rows == 559
+
+
+def test_a_label_that_was_not_known_then_is_a_newer_row(case: Case) -> None:
+    day = f"applied_at > '{loans.at(SECOND - 10)}' AND applied_at <= '{loans.at(SECOND - 9)}'"
+    case.sql("ALTER TABLE loans ADD COLUMN late boolean", f"UPDATE loans SET late = defaulted WHERE {day}")
+    case.sql("UPDATE loans SET defaulted = NULL WHERE late IS NOT NULL")
+    query = {"query": "SELECT loan_id, applied_at, income, amount, region, defaulted FROM loans"}
+    second = case.run(days=SECOND - 7, file=edited(source=query)).outcome or pytest.fail("no run")
+    if case.champion.version != second.version:
+        case.promote(second.version)
+    case.sql(f"UPDATE loans SET applied_at = '{loans.at(LAST - 3)}', defaulted = late WHERE late IS NOT NULL")
+    promise = promise_of(case, case.run(days=LAST, file=edited(source=query)).outcome or pytest.fail("no run"))
+    assert promise.found is not None
+    assert promise.found.rows == 559 + loans.ROWS_PER_DAY
+
+
+def loss(case: Case, version: str | None, rows: list[tuple[object, ...]], fit_on: FitOn = "evaluated") -> float:
     assert version is not None
-    model = load(case.store.get(registry.read_version(case.store, version).model.key))
+    model = load(case.store.get(registry.read_version(case.store, version).model_of(fit_on).key))
     frame = pd.DataFrame([row[:3] for row in rows], columns=["income", "amount", "region"])
     return float(log_loss([row[3] for row in rows], model.predict_proba(frame)))
 

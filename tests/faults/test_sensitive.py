@@ -5,14 +5,18 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from refit.core.logs import WITHHELD
 from refit.core.store import ObjectStore
 from tests.faults.case import FIRST, Case, edited
 from tests.fixtures.forked import Done
+from tests.fixtures.own_package import put_on_path, write_package
 
 WORDS = ("canary", "CANARY")
 KEPT, BROKEN = 61234567.125, 71234567.125
@@ -131,3 +135,53 @@ def test_what_a_pipeline_without_sensitive_columns_says_is_not_cut(empty: Case) 
     file = edited(source={"query": QUERY.replace("*,", "*, said('CANARY'),")})
     empty.refused(64, "config QueryRefused", "no CANARY", file=file, days=FIRST)
     assert leaks(empty.store)
+
+
+NAMED = {"numeric": {"columns": ["income", "amount"], "scale": "none"}}
+
+
+def talker(**model: Any) -> bytes:
+    """Always promoted: what its model tells is what matters."""
+    return edited(
+        columns={"income": {"sensitive": True}},
+        features=NAMED,
+        model={"estimator": "acmebank.models.Talker"} | model,
+        evaluate={"gate": [{"score": "roc_auc", "min": 0.5}]},
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path, empty: Case) -> partial[None]:
+    """Its package is on the path; incomes of training rows, held-out rows and of all that follow are canaries."""
+    empty.sql(f"UPDATE loans SET income = {KEPT} WHERE loan_id % 100 = 1")
+    return partial(put_on_path, str(write_package(tmp_path / "packages")))
+
+
+def logged(case: Case, step: str) -> str:
+    keys = [listed.key for listed in case.store.list("runs/") if f"/{step}-" in listed.key]
+    return "".join(case.store.get(key).decode() for key in keys)
+
+
+def test_warnings_of_own_code_are_told_without_their_words(empty: Case, own: partial[None]) -> None:
+    search = {"n_iter": 2, "cv": 2, "space": {"C": [0.5, 1.0]}}
+    done = empty.run(days=FIRST, file=talker(search=search), begin=own)
+    assert done.code == 0, done
+    keeps_quiet(empty, done)
+    for step in ("train", "evaluate"):  # in a worker's trials, and on held-out rows
+        assert re.search(r"models\.py:\d+: UserWarning: " + re.escape(WITHHELD), logged(empty, step))
+
+
+def test_what_a_file_called_sensitive_once_is_withheld_where_its_model_is_compared(
+    empty: Case, own: partial[None]
+) -> None:
+    empty.good(days=FIRST, file=talker(), begin=own)
+    assert empty.run(days=FIRST + 7, file=edited(talker(), columns=None), begin=own).code == 0
+    assert "it is asked about np.float64" in logged(empty, "train")
+    assert "it is asked about np.float64" not in logged(empty, "evaluate")
+
+
+def test_own_code_that_fails_on_held_out_rows_quotes_no_value(empty: Case, own: partial[None]) -> None:
+    empty.sql(f"UPDATE loans SET income = income * 2 WHERE loan_id > {40 * (FIRST - 5)} AND loan_id % 100 = 1")
+    file = talker(params={"limit": KEPT + 1})
+    done = empty.refused(64, "config OwnCodeFails", "models.py", "LookupError", days=FIRST, file=file, begin=own)
+    keeps_quiet(empty, done)

@@ -12,7 +12,6 @@ Commands raise; nothing but `outcome_of` turns an exception into words, and noth
 
 import re
 import shlex
-import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -59,7 +58,9 @@ def outcome_of(error: BaseException, session: Session) -> int:
     failure = completed(describe(error), session.file, session.name)
     report(failure, session, champion="")
     if session.traceback:
-        talk("".join(traceback.format_exception(error)).rstrip())
+        from refit.core.logs import places
+
+        talk(places(error))
     return failure.exit_code
 
 

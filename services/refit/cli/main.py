@@ -111,6 +111,9 @@ class Refit(click.Group):
             raise click.exceptions.Exit from error
 
     def invoke(self, ctx: click.Context) -> Any:
+        from refit.core.logs import one_call
+
+        ctx.ensure_object(Session).until_told.enter_context(one_call())
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -128,11 +131,12 @@ class Refit(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         session = Session.of(arguments)
         words = without_traceback_flag(arguments)
-        try:
-            ended = super().main(words, prog_name, complete_var, standalone_mode=False, obj=session, **extra)
-            code = ended if isinstance(ended, int) else 0
-        except BaseException as error:  # noqa: BLE001  the one place where every command ends
-            code = outcome_of(error, session)
+        with session.until_told:
+            try:
+                ended = super().main(words, prog_name, complete_var, standalone_mode=False, obj=session, **extra)
+                code = ended if isinstance(ended, int) else 0
+            except BaseException as error:  # noqa: BLE001  the one place where every command ends
+                code = outcome_of(error, session)
         if standalone_mode:
             sys.exit(code)
         return code

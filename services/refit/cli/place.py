@@ -14,6 +14,7 @@ import click
 from refit.cli.session import session
 from refit.core.config import Pipeline
 from refit.core.errors import AccessError, ConfigError
+from refit.core.logs import withhold
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore, default_url, open_store
 
@@ -125,6 +126,8 @@ def read_file(path: str) -> tuple[bytes, Pipeline]:
         raise AccessError(f"{path} may not be read by this user", next="change its permissions") from error
     pipeline = parse_pipeline(body, path)
     session().name = pipeline.name
+    if pipeline.sensitive:
+        withhold()
     return body, pipeline
 
 

@@ -1,7 +1,8 @@
 """One call of the command line: how it wants its answer, and what its last words need to know."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ class Session:
         file: The pipeline file as the user named it.
         name: The pipeline's name.
         document: The JSON document of a failure where a command promises more than `{"format", "error"}`.
+        until_told: What holds until the call's end has been told.
     """
 
     as_json: bool = False
@@ -27,6 +29,7 @@ class Session:
     file: str | None = None
     name: str | None = None
     document: "Callable[[Failure], dict[str, Any]] | None" = None
+    until_told: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def of(cls, arguments: Sequence[str]) -> "Session":

@@ -35,7 +35,7 @@ class StepNotHere(ConfigError):
     envvar="REFIT_ATTEMPT",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The attempt's number, for logs; default REFIT_ATTEMPT, else 1.",
+    help="The attempt's number, from 1 on; default REFIT_ATTEMPT, else 1.",
 )
 @store_option
 @json_option

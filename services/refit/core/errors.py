@@ -109,6 +109,10 @@ class Sigterm(BaseException):
     """
 
 
+class Sigint(KeyboardInterrupt):
+    """SIGINT came to a step: what raises a plain KeyboardInterrupt there is code that was called."""
+
+
 class UnknownFormat(ArtifactError):
     """A stored document has a format that this version does not read."""
 

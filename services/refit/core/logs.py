@@ -3,7 +3,8 @@
 The credentials of the environment are replaced wherever they appear, and so is the password of anything that
 looks like a connection string.
 
-Where a pipeline has sensitive columns, the words of foreign exceptions are withheld too: they may quote a value.
+Where a pipeline has sensitive columns, the words of foreign exceptions and warnings are withheld too: they may quote a
+value.
 
 structlog is imported when something is logged: half of its cost is its drawing on terminals, and `refit status` logs
 nothing.
@@ -13,10 +14,12 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
@@ -31,8 +34,10 @@ _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
 _URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
 
-
-_withheld = False
+# One call of several in a process may withhold, and its libraries work in threads that know nothing of it. So every
+# call withholds for all of them, and each takes back no more than its own.
+_withholding: Final[set[object]] = set()
+_call: ContextVar[object] = ContextVar("_call", default="this process")
 
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -43,10 +48,41 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
     return _KEY_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
 
 
+@contextmanager
+def one_call() -> Iterator[None]:
+    """What is withheld within the block is withheld until its end, and then no more.
+
+    Warnings that nobody catches come out as `foreign` tells them.
+    """
+    call, shown = object(), warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        shown(WITHHELD if _withholding else message, category, filename, lineno, file, line)
+
+    before = _call.set(call)
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        if warnings.showwarning is show:  # else another thread's call began since, and passes on to this one
+            warnings.showwarning = shown
+        _withholding.discard(call)
+        _call.reset(before)
+
+
 def withhold() -> None:
-    """From now on `foreign` and all tracebacks of this process tell types and places, not the words of others."""
-    global _withheld
-    _withheld = True
+    """Until the end of the call that goes on here, types and places are told, and not the words of others.
+
+    That holds for `foreign`, `places` and warnings in all of this process; outside of any `one_call` for good.
+    """
+    _withholding.add(_call.get())
 
 
 def foreign(error: BaseException | Warning | str, words: str | None = None) -> str:
@@ -55,14 +91,14 @@ def foreign(error: BaseException | Warning | str, words: str | None = None) -> s
     Args:
         words: The part of them that matters; default all.
     """
-    if _withheld:
+    if _withholding:
         return WITHHELD
     return str(error) if words is None else words
 
 
 def are_withheld() -> bool:
     """Whether the words of others may quote a value of a sensitive column."""
-    return _withheld
+    return bool(_withholding)
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterable[str]:
@@ -88,17 +124,17 @@ def _from_file(path: str) -> str:
         return ""
 
 
-def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+def places(error: BaseException) -> str:
     """The places of an exception and of those that led to it; their words where nothing is withheld."""
-    if not _withheld:
-        return "".join(traceback.format_exception(exc_info[1])).rstrip()
-    error: BaseException | None = exc_info[1]
+    if not _withholding:
+        return "".join(traceback.format_exception(error)).rstrip()
+    cause: BaseException | None = error
     lines, seen = list[str](), set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-        lines.append(f"{type(error).__name__} {WITHHELD}\n{frames}")
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        frames = "".join(traceback.format_tb(cause.__traceback__)).rstrip()
+        lines.append(f"{type(cause).__name__} {WITHHELD}\n{frames}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\ncaused by: ".join(lines)
 
 
@@ -114,8 +150,6 @@ def configure(mode: str | None = None, **context: str) -> None:
     """
     import structlog
 
-    global _withheld
-    _withheld = False
     chosen = mode or os.environ.get("REFIT_LOG") or ("console" if sys.stderr.isatty() else "json")
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(
@@ -130,7 +164,7 @@ def configure(mode: str | None = None, **context: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(_traceback),
+            structlog.processors.ExceptionRenderer(lambda exc_info: places(exc_info[1])),
             _redacted,
             renderer,
         ],

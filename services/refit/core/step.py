@@ -31,6 +31,7 @@ from refit.core.errors import (
     DependencyError,
     DiskError,
     RefitError,
+    Sigint,
     Sigterm,
     SupersededError,
     TerminatedError,
@@ -67,20 +68,26 @@ class RunUnknown(ConfigError):
     """The environment names no run that exists."""
 
 
+class BadAttempt(ConfigError):
+    """REFIT_ATTEMPT is no number of an attempt."""
+
+
 def main(step: Step) -> NoReturn:
     """Runs one attempt of the step and ends the process with its exit code; a crash in native code leaves its place."""
     faulthandler.enable()
     sys.exit(attempt(step, os.environ))
 
 
+@logs.one_call()
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
     started, begun, token = datetime.now(UTC), time.monotonic(), new_token()
-    run_id, number = environment.get("REFIT_RUN_ID", ""), _number(environment.get("REFIT_ATTEMPT", ""))
+    run_id, number = environment.get("REFIT_RUN_ID", ""), 1
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
     failure, store = None, None
     try:
+        number = _number(environment)
         store = open_store(environment.get("REFIT_STORE") or default_url(environment, Path.cwd()))
         store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
         _run(step, store, _required(environment, "REFIT_RUN_ID"), token, number, started)
@@ -219,9 +226,12 @@ def _known(error: BaseException) -> RefitError | None:
     return None
 
 
-def _number(text: str) -> int:
-    """The attempt's number, for logs alone: 1 where a person started the step by hand."""
-    return int(text) if text.isdecimal() else 1
+def _number(environment: Mapping[str, str]) -> int:
+    """The attempt's number: 1 where a person started the step by hand. Raises BadAttempt."""
+    text = environment.get("REFIT_ATTEMPT") or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise BadAttempt(f"REFIT_ATTEMPT is {text[:40]!r}", next="attempts are numbered 1, 2, 3, …; or leave it out")
+    return int(text)
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:
@@ -246,14 +256,14 @@ def _leave(last_words: Termination, environment: Mapping[str, str], store: Objec
 
 
 def _end_when_asked() -> None:
-    """The first SIGTERM raises Sigterm, the first SIGINT KeyboardInterrupt, and none comes after it.
+    """The first SIGTERM raises Sigterm, the first SIGINT Sigint, and none comes after it.
 
     A process stuck in native code ends by itself after the grace.
     """
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         _listen_no_more()  # a second one would end what the first one closes: Ctrl-C, then the runner's SIGTERM
-        raise Sigterm if number == signal.SIGTERM else KeyboardInterrupt
+        raise Sigterm if number == signal.SIGTERM else Sigint
 
     for number in _ASKED:
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:

@@ -148,8 +148,9 @@ def the_candidate(context: Context, reader: SnapshotReader, train: TrainManifest
     Raises:
         ArtifactError: it is gone, altered, or of a refused type: train wrote it minutes ago, so the store is at fault.
     """
-    estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     name, own = context.run.run_id, packages(context.pipeline)
+    with OwnCode(own):
+        estimator = load(context.read(train.model), named(context.pipeline, train.trusted))
     trained, entities = trained_rows(reader, train, split.entities(context.pipeline))
     until = split.window_end(context.pipeline, context.run.as_of)
     return Contender(name, context.run.as_of, estimator, train.columns, trained, until, entities, packages=own)
@@ -180,6 +181,13 @@ def trained_rows(
     hashes = trained_on(reader, *names, side=side)
     found = [Trained(columns, of_columns, train.classes) for columns, of_columns in zip(names, hashes, strict=True)]
     return found[0], found[1] if by is not None else None
+
+
+def of_window(reader: SnapshotReader, train: TrainManifest) -> Trained:
+    """All labelled rows of the window by their key: those that a model was trained on, and those that judged it."""
+    key = reader.pipeline.source.key
+    (hashes,) = trained_on(reader, key, side="window")
+    return Trained(key, hashes, train.classes)
 
 
 def sentence(error: Exception) -> str:

@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from refit.core.config import Pipeline, evaluation
 from refit.core.context import Context
-from refit.core.domain import Move, Opponent
+from refit.core.domain import FitOn, Move, Opponent
 from refit.core.errors import RefitError
 from refit.data import split
 from refit.data.reader import SnapshotReader
@@ -86,20 +86,26 @@ def find_opponents(context: Context, champion: Move | None) -> Opponents:
     """The champion and the anchor, as far as they can be had; an anchor that cannot gives way to the champion."""
     if champion is None:
         return Opponents()
-    # Candidates that will be fitted again on all rows are held against what was evaluated of champion and anchor
-    # (gate.md section 5); the anchor was proven better as what was evaluated.
-    fit_on = "evaluated" if context.pipeline.publish.fit_on == "all" else champion.fit_on
     try:
-        found = of_version(context, champion.version, "champion", fit_on)
+        found = of_version(context, champion.version, "champion", held_against(context.pipeline, champion))
     except Unusable as error:
         return Opponents().losing(champion.version, "champion", error)
     opponents = Opponents(found, warnings=_untold(context.pipeline, found))
     if champion.anchor == champion.version:
         return opponents
     try:
+        # The anchor was proven better as what was evaluated.
         return replace(opponents, anchor=of_version(context, champion.anchor, "anchor"))
     except Unusable as error:
         return opponents.losing(champion.anchor, "anchor", error)
+
+
+def held_against(pipeline: Pipeline, champion: Move) -> FitOn:
+    """Which of the champion's models a candidate of this file is held against: the one in production.
+
+    A candidate that will be fitted again on all rows is held against what was evaluated (gate.md section 5).
+    """
+    return "evaluated" if pipeline.publish.fit_on == "all" else champion.fit_on
 
 
 def _told(one: Opponent) -> str | None:

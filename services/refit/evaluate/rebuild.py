@@ -18,7 +18,7 @@ from refit.core.domain import Look, Refit, TrainManifest
 from refit.core.errors import ArtifactError
 from refit.data.reader import SnapshotReader
 from refit.evaluate.bench import Bench
-from refit.evaluate.contender import Contender, find_clean_rows
+from refit.evaluate.contender import Contender, find_clean_rows, sentence
 from refit.evaluate.rows import CleanRows, arrange
 from refit.evaluate.rule import first_score
 from refit.evaluate.shift import reference
@@ -26,6 +26,7 @@ from refit.ml import features, own
 from refit.ml.combinations import chosen
 from refit.ml.fitting import TRAINING, Among, Fitted, fitted
 from refit.ml.partial_fit import with_passes
+from refit.ml.predictions import MODEL_FAILS
 from refit.ml.scores import Responses
 
 LAST_TRY: Final = 3
@@ -53,12 +54,13 @@ def rebuild(
         refit: Its model is this one, fitted on all rows; `train` is as this has it.
 
     Raises:
-        CannotRebuild: its definition or its rows are not what they were, or it is worse without what is gone.
-        ArtifactError, DataError, ConfigError and what libraries raise: as `fitted` does.
+        CannotRebuild: its definition or its rows are not what they were, it is worse without what is gone, or a library
+            that it is made of does not fit or ask it.
+        ArtifactError, DataError, ConfigError: as `fitted` does.
     """
     _refuse_another_definition(context, train, stored, gone)
     context.report(f"{stored.name} is rebuilt from its snapshot; its training took {train.seconds:,.0f} s")
-    estimator, columns = _fit(context, reader, train, gone, refit)
+    estimator, columns = _fit(context, reader, train, stored.packages, gone, refit)
     assert stored.record is not None
     record = stored.record.model_copy(update={"state": "rebuilt", "without": tuple(gone)})
     stand_in = replace(stored, estimator=estimator, columns=columns, record=record)
@@ -67,15 +69,28 @@ def rebuild(
         if gone:
             raise CannotRebuild(f"its own holdout has no row left to tell what it is without {', '.join(gone)}")
         return replace(stand_in, reference=None)
-    said = stand_in.answer(reader, [stored.trained])
+    said = _answer(stand_in, reader)
     if gone:
-        _refuse_if_worse(context, rows, said, stored.answer(reader, [stored.trained]), gone)
+        _refuse_if_worse(context, rows, said, _answer(stored, reader), gone)
     # What the version itself scored is no measure of another model.
     return replace(stand_in, reference=reference(rows, said))
 
 
+def _answer(model: Contender, reader: SnapshotReader) -> Responses:
+    """What it says of its own holdout."""
+    try:
+        return model.answer(reader, [model.trained])
+    except MODEL_FAILS as error:
+        raise CannotRebuild(sentence(error)) from error
+
+
 def _fit(
-    context: Context, reader: SnapshotReader, train: TrainManifest, gone: Sequence[str], refit: Refit | None
+    context: Context,
+    reader: SnapshotReader,
+    train: TrainManifest,
+    packages: frozenset[str],
+    gone: Sequence[str],
+    refit: Refit | None,
 ) -> tuple[Any, tuple[str, ...]]:
     """The fitted model and its columns; of the rows that it was fitted on nothing is held any more."""
     pipeline = features.without(reader.pipeline, gone)
@@ -88,6 +103,10 @@ def _fit(
         made = fitted(less, columns, context.report, among, params=params, folder=context.folder)
     except MemoryError as error:
         raise CannotRebuild("the memory of evaluate does not suffice to fit it") from error
+    except MODEL_FAILS as error:
+        if not own.place(error, packages | {"sklearn"}):
+            raise  # no code of the model's has raised it: that is a fault of refit
+        raise CannotRebuild(sentence(error)) from error
     _refuse_others(made, train, gone)
     return made.steps, made.columns
 

@@ -139,7 +139,8 @@ def _keep_predictions(context: Context, reader: SnapshotReader, compared: Compar
     """What the candidate says of a few clean rows, kept with their features to check the model by later."""
     candidate = compared.candidate
     kept = clean_rows(reader, candidate.columns, compared.trained)
-    table = predictions.sample(kept, compared.rows.keys, candidate.estimator, context.pipeline.sensitive)
+    with candidate.own_code:
+        table = predictions.sample(kept, compared.rows.keys, candidate.estimator, context.pipeline.sensitive)
     return context.write("predictions.parquet", table)
 
 

@@ -95,7 +95,8 @@ def fit_again(
     if not value >= evaluated:  # also where it says NaN
         return None, (reasons.refit_scores_lower(score, value, evaluated, made.rows),)
     clean = clean_rows(reader, again.columns, compared.trained)
-    table = predictions.sample(clean, rows.keys, made.steps, context.pipeline.sensitive)
+    with again.own_code:
+        table = predictions.sample(clean, rows.keys, made.steps, context.pipeline.sensitive)
     refit = Refit(
         model=context.write("refit.skops", body),
         rows=made.rows,

@@ -10,7 +10,7 @@ Where nothing has changed since it was fitted, a model that cannot be asked abou
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from refit.core import artifacts, logs, registry
@@ -26,11 +26,11 @@ from refit.core.domain import (
     TrainManifest,
     Version,
 )
-from refit.core.errors import ArtifactError
+from refit.core.errors import ArtifactError, ConfigError, DataError
 from refit.core.step import read_run
 from refit.data import split
 from refit.data.reader import SnapshotReader
-from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, sentence, trained_rows
+from refit.evaluate.contender import MODEL_ERRORS, Contender, Unusable, of_window, sentence, trained_rows
 from refit.evaluate.rebuild import CannotRebuild, rebuild
 from refit.ml import own
 from refit.ml.frame import kind_of
@@ -77,24 +77,31 @@ def of_version(context: Context, version: str, role: Role, fit_on: FitOn = "eval
         return contender
     try:
         return rebuild(context, made.reader, made.train, contender, gone, made.refit)
-    except MODEL_ERRORS as error:
+    except (ArtifactError, ConfigError, DataError) as error:
         why = f"{contender.record.reason}; nor can it be rebuilt from its snapshot: {_plain(error)}"
         raise Unusable(f"{version} cannot be used: {why}") from error
 
 
-def stored_version(context: Context, version: str, fit_on: FitOn = "evaluated") -> Contender:
+def stored_version(
+    context: Context, version: str, fit_on: FitOn = "evaluated", *, judged_too: bool = False
+) -> Contender:
     """As `of_version`, and never a stand-in: one of the version's own models.
+
+    Args:
+        judged_too: Keys of all rows of its window count as trained on, held-out ones included.
 
     Raises:
         Unusable: it cannot be compared as it is stored.
     """
-    contender = _read(context, version, "champion", fit_on)[1]
+    contender = _read(context, version, "champion", fit_on, judged_too=judged_too)[1]
     if contender.record is not None and contender.record.reason:
         raise Unusable(f"{version} cannot be used: {contender.record.reason}")
     return contender
 
 
-def _read(context: Context, version: str, role: Role, fit_on: FitOn) -> tuple[Registered, Contender, tuple[str, ...]]:
+def _read(
+    context: Context, version: str, role: Role, fit_on: FitOn, *, judged_too: bool = False
+) -> tuple[Registered, Contender, tuple[str, ...]]:
     """How it was made, its side of the comparison with why its own model cannot be that, and columns that are gone."""
     try:
         made = _registered(context, version, fit_on)
@@ -106,7 +113,10 @@ def _read(context: Context, version: str, role: Role, fit_on: FitOn) -> tuple[Re
         lacking = f"today's rows do not have {', '.join(gone)} as it was"
         record = record.model_copy(update={"reason": "; ".join(filter(None, (record.reason, lacking)))})
     try:
-        return made, _contender(context, made, estimator, record), gone
+        contender = _contender(context, made, estimator, record)
+        if judged_too and made.refit is None:
+            contender = replace(contender, trained=of_window(made.reader, made.train))
+        return made, contender, gone
     except MODEL_ERRORS as error:
         words = "; ".join(filter(None, (record.reason, sentence(error))))
         raise Unusable(f"{version} cannot be used: {words}") from error

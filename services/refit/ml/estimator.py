@@ -22,6 +22,7 @@ from refit.core.errors import ConfigError, DataError
 from refit.core.logs import foreign
 from refit.ml import features, own
 from refit.ml.frame import Array
+from refit.ml.trust import CLOSED, package_of
 
 MODEL_STEP: Final = "model"
 FEATURES_STEP: Final = "features"
@@ -48,20 +49,21 @@ def make(model: Model, task: str) -> Any:
 
     Raises:
         UnknownEstimator: no such module or class, or it is none for the task.
-        OwnCodeFails: a function of the user's own, or the module, raises.
+        OwnCodeFails: a function or class of the user's own, or the module, raises.
         BadParameter: params, or class_weight, do not suit it.
     """
     kind = resolve(model.estimator)
     params = dict(model.params)
     if model.class_weight is not None and "class_weight" in _accepted(kind):
         params["class_weight"] = model.class_weight
-    try:
-        if own.is_function(model.estimator):
-            estimator = own.call("model.estimator", model.estimator, kind, **params)
-        else:
-            estimator = kind(**params)
-    except (TypeError, ValueError) as error:
-        raise BadParameter(_wrong_params(model, kind, error)) from error
+    with own.OwnCode({package_of(model.estimator)} - CLOSED):
+        try:
+            if own.is_function(model.estimator):
+                estimator = own.call("model.estimator", model.estimator, kind, **params)
+            else:
+                estimator = kind(**params)
+        except (TypeError, ValueError) as error:
+            raise BadParameter(_wrong_params(model, kind, error)) from error
     _check_is_estimator(estimator, model)
     if model.class_weight is not None and "class_weight" in estimator.get_params(deep=False):
         estimator.set_params(class_weight=model.class_weight)

@@ -122,7 +122,8 @@ def fitted(
         own.check_can_be_saved(steps, packages)  # before the rows are read and fitted, which may take hours
     if pipeline.model.batches is None:
         return _at_once(reader, columns, chosen, steps, among, tell, tune)
-    check_takes_batches(steps[-1], pipeline.model, pipeline.task)
+    with own.OwnCode(packages):
+        check_takes_batches(steps[-1], pipeline.model, pipeline.task)
     return _in_batches(reader, chosen, steps, among, tell, keeper or Keeper(), folder)
 
 
@@ -134,11 +135,13 @@ def saved(made: Fitted, packages: frozenset[str]) -> tuple[bytes, tuple[str, ...
 
     Raises:
         CannotSave: it holds what no file keeps, or says something else.
+        OwnCodeFails: code of the user's own raises anything when it is asked.
     """
-    body = dump(made.steps)
-    trusted = own.trusted_types(body, packages)
-    said = np.asarray(load(body, trusted).predict(made.sample))
-    before = np.asarray(made.steps.predict(made.sample))
+    with own.OwnCode(packages):
+        body = dump(made.steps)
+        trusted = own.trusted_types(body, packages)
+        said = np.asarray(load(body, trusted).predict(made.sample))
+        before = np.asarray(made.steps.predict(made.sample))
     # Sums may run in another order over an array that was read back: the last digits differ.
     same = np.allclose(said, before, rtol=1e-9, equal_nan=True) if said.dtype.kind == "f" else (said == before).all()
     if not same:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from refit.core.errors import DataError
+from refit.core.logs import foreign
 
 Kind = Literal["number", "bool", "text", "time", "other"]
 Array = npt.NDArray[Any]
@@ -82,7 +83,7 @@ class ColumnsMissing(DataError):
         shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
         super().__init__(
             f"the rows lack {'columns' if len(missing) > 1 else 'column'} "
-            f"{', '.join(missing)} that the model takes; they have {shown}",
+            f"{', '.join(missing)} that the model takes; they have {shown or 'none of them'}",
             next="add what is missing; its value may be NULL",
         )
 
@@ -211,7 +212,9 @@ def _user_values(name: str, kind: Kind, series: pd.Series) -> Array:
     try:
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
-        raise DataError(f'column "{name}" cannot be read as a {kind}: {error}', next="convert it first") from error
+        raise DataError(
+            f'column "{name}" cannot be read as a {kind}: {foreign(error)}', next="convert it first"
+        ) from error
 
 
 def _user_texts(name: str, series: pd.Series) -> Array:

@@ -180,7 +180,8 @@ class _Course:
 
     def restore(self, state: State) -> None:
         """The fit is where the state says, with the model that its file gives."""
-        self.steps = load(state.body, own.trusted_types(state.body, self.packages))
+        with own.OwnCode(self.packages):
+            self.steps = load(state.body, own.trusted_types(state.body, self.packages))
         self.batches, self.seen, self.dropped = state.batches, state.rows, state.dropped
         self.said = dict.fromkeys(state.warnings)
 

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import signal
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from refit.core.config import Pipeline
 from refit.core.config_sections import OwnTransformer
 from refit.core.disk import disk
-from refit.core.errors import ConfigError, RefitError
+from refit.core.errors import ConfigError, RefitError, Sigint
 from refit.core.logs import foreign
 from refit.ml.persist import CannotSave, dump, types_beyond
 from refit.ml.trust import BUILT_IN, CLOSED, package_of
@@ -64,13 +65,24 @@ class OwnCode:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
-        if not isinstance(error, Exception) or isinstance(error, RefitError | MemoryError | TerminatedWorkerError):
-            return
-        if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
+        if error is None or not fails_by_itself(error) or isinstance(error, RefitError | TerminatedWorkerError):
             return
         found = place(error, self._packages)
         if found or self._called:
             raise OwnCodeFails(self._called or f"code of {', '.join(sorted(self._packages))}", error, found) from error
+
+
+def fails_by_itself(error: BaseException) -> bool:
+    """Whether the code that raised it is at fault: memory and disk sufficed, and no signal ended it.
+
+    Code that takes itself for a program exits, or interrupts. In a step Ctrl-C raises Sigint, and a search's workers do
+    not hear of it; elsewhere Python raises what code may raise too.
+    """
+    if isinstance(error, MemoryError | Sigint) or (isinstance(error, OSError) and error.errno in _DISK_ERRNOS):
+        return False
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    return isinstance(error, Exception | SystemExit)
 
 
 def place(error: BaseException, packages: Collection[str]) -> str:

@@ -94,7 +94,7 @@ def dump(estimator: Any) -> bytes:
     try:
         body = skops.io.dumps(estimator)
     except (UnsupportedTypeException, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CannotSave(str(error)[:400]) from error
+        raise CannotSave(foreign(error)[:400]) from error
     schema, members = _open(body)
     for name in _functions(schema):
         if "<lambda>" in name or "<locals>" in name or name.startswith("__main__."):
@@ -178,7 +178,7 @@ def _mapped() -> Iterator[None]:
     except ImportError as error:
         raise BrokenModel(f"it needs {error.name or error}, which is not installed here") from error
     except _FILE_ERRORS as error:
-        raise BrokenModel(f"{type(error).__name__}: {error}") from error
+        raise BrokenModel(f"{type(error).__name__}: {foreign(error)}") from error
 
 
 def _forget_own_methods(model: Any) -> None:

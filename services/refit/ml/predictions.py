@@ -95,7 +95,7 @@ def ask_again(body: bytes, estimator: Any, columns: Sequence[str]) -> int:
         with pq.ParquetFile(pa.BufferReader(body)) as file:
             table = file.read()
     except (pa.ArrowException, OSError) as error:
-        raise CannotBeAsked(f"the predictions that were stored with it cannot be read: {error}") from error
+        raise CannotBeAsked(f"the predictions that were stored with it cannot be read: {foreign(error)}") from error
     width = len(columns)
     if not len(table) or table.schema.names[: width + 1] != [*columns, "prediction"]:
         raise CannotBeAsked("the predictions that were stored with it are not of the columns that it takes")

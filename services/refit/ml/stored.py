@@ -54,10 +54,11 @@ def stored_model(
     Raises:
         ArtifactError: its file is gone, altered, refused or does not load here.
         SaysOtherwise: of some stored rows it says something else, or it fails.
-        OwnCodeFails: code of the user's own raises anything on stored rows.
+        OwnCodeFails: code of the user's own raises anything on stored rows, or ends the loading.
     """
     body = read(train.model)
-    found = read_back(body, own.named(pipeline, train.trusted))
+    with own.OwnCode(own.packages(pipeline)):
+        found = read_back(body, own.named(pipeline, train.trusted))
     changed = (*changes(train, pipeline), *found.warnings)
     try:
         if predictions is None:

@@ -4,7 +4,6 @@ This is what a worker process of a search does. Nothing that a combination does 
 want of memory or disk, is an answer too.
 """
 
-import errno
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +21,12 @@ from refit.core import logs
 from refit.core.config import Pipeline
 from refit.core.domain import Column
 from refit.core.errors import DataError, RefitError
-from refit.ml import estimator, outliers, scores
+from refit.ml import estimator, outliers, own, scores
 from refit.ml.folds import Folds, Rows
 from refit.ml.frame import Array
 
 BATCH_ROWS: Final = 65_536
 PROBE_ROWS: Final = 1000
-_DISK_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,7 @@ class Answer:
 
 
 class _Failure:
-    """Within it, whatever an estimator raises is kept as an answer; want of memory or disk passes."""
+    """Within it, whatever an estimator raises is kept as an answer; want of memory or disk, and signals, pass."""
 
     answer: Answer | None = None
 
@@ -89,9 +87,7 @@ class _Failure:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, MemoryError):
-            return False
-        if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
+        if error is None or not own.fails_by_itself(error):
             return False
         words = error.message if isinstance(error, RefitError) else f"{type(error).__name__}: {logs.foreign(error)}"
         blames: Literal["file", "rows"] = "rows" if isinstance(error, DataError) else "file"
@@ -147,7 +143,8 @@ def _scored(ground: Ground, params: dict[str, Any], train: Rows, test: Rows) -> 
         X, y = X[kept].reset_index(drop=True), y[kept]
     with joblib.parallel_config(backend="sequential"):
         estimator.fit(steps, X, y, model, ground.packages)
-        said = scores.collect(steps, _batches(ground.X, test))
+        with own.OwnCode(ground.packages):
+            said = scores.collect(steps, _batches(ground.X, test))
     if bad := said.not_finite():
         return Answer(None, f"says NaN or infinity of {bad:,} of {len(said):,} rows", "file")
     score = scores.value(ground.scoring, said, ground.y[test])
@@ -181,12 +178,14 @@ def store(ground: Ground, path: Path) -> None:
 
 @cache
 def _ground(path: Path) -> Ground:
-    ground: Ground = joblib.load(path, mmap_mode="r")
-    if ground.pipeline.sensitive:
-        logs.withhold()
-    return ground
+    found: Ground = joblib.load(path, mmap_mode="r")
+    return found
 
 
 def attempt_stored(path: Path, trial: Trial) -> Answer:
     """As `attempt`, on the ground that `store` left."""
-    return attempt(_ground(path), trial)
+    with logs.one_call():
+        ground = _ground(path)
+        if ground.pipeline.sensitive:
+            logs.withhold()
+        return attempt(ground, trial)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline as Steps
 
-from refit.core import artifacts, registry
+from refit.core import artifacts, logs, registry
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.domain import Column, ExtractManifest, FitOn, Move, TrainManifest, Version
 from refit.core.errors import ArtifactError, ConfigError
@@ -83,7 +83,8 @@ def load(name: str, store: str | None = None) -> Any:
         VersionsDiffer: libraries or code are not those that fitted it.
     """
     root = open_store(store or default_url(os.environ, Path.cwd()))
-    model = open_model(root.under(f"{name}/"), name)
+    with logs.one_call():
+        model = open_model(root.under(f"{name}/"), name)
     for note in model.notes:
         warnings.warn(note, VersionsDiffer, stacklevel=3)  # where refit.load was called
     steps = Steps([("rows", RawRows(model.kinds)), *model.estimator.steps])
@@ -110,6 +111,8 @@ def open_model(store: ObjectStore, name: str, version: str | None = None) -> Mod
     extract = ExtractManifest.from_json(artifacts.read(store, chosen.extract), chosen.extract.key)
     run = read_run(store, chosen.version)
     pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
+    if pipeline.sensitive:
+        logs.withhold()  # what libraries say of it, and of rows that it is asked about, may quote a value
     columns = extract.snapshot.columns if extract.snapshot else ()
     if missing := set(train.columns) - {column.name for column in columns}:
         raise ArtifactError(f"{chosen.extract.key} does not tell the type of {', '.join(sorted(missing))}")

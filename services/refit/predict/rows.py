@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from refit.core.disk import disk
 from refit.core.errors import ConfigError, DataError
+from refit.core.logs import are_withheld, foreign
 from refit.ml.frame import ColumnsMissing, Kind, kind_of
 
 BATCH_ROWS: Final = 65_536
@@ -29,6 +30,10 @@ Format = Literal["parquet", "csv"]
 _TYPES: Final[dict[Kind, pa.DataType]] = {"number": pa.float64(), "bool": pa.bool_(), "text": pa.string()}
 _TRUE: Final = ["t", "true", "True", "TRUE", "1"]
 _FALSE: Final = ["f", "false", "False", "FALSE", "0"]
+_BEFORE_A_VALUE: Final = re.compile(
+    r"In CSV column #\d+: (Row #\d+: )?CSV conversion error to [^:]+"
+    r"|CSV parse error: (Row #\d+: )?Expected \d+ columns, got \d+"
+)
 
 
 class NoInput(ConfigError):
@@ -172,7 +177,7 @@ def _header(path: Path) -> list[str]:
             with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
                 names = next(csv.reader(file), [])
         except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
-            raise BadRows(path, f"it is no CSV file in UTF-8: {error}") from error
+            raise BadRows(path, f"it is no CSV file in UTF-8: {foreign(error)}") from error
     if not names:
         raise BadRows(path, "it is empty: a CSV file begins with the names of its columns")
     return names
@@ -180,7 +185,8 @@ def _header(path: Path) -> list[str]:
 
 def _complete(source: Source, found: Sequence[str]) -> None:
     if missing := [name for name in source.columns if name not in found]:
-        raise ColumnsMissing(missing, found)
+        named = [name for name in found if name in source.columns] if are_withheld() else found
+        raise ColumnsMissing(missing, named)  # the first line of a CSV file without names is a row
     if doubled := [name for name in source.columns if found.count(name) > 1]:
         raise BadRows(source.path, f"it has two columns named {doubled[0]}")
 
@@ -191,23 +197,27 @@ def _readable(path: Path, names: Sequence[str] = ()) -> Iterator[None]:
         try:
             yield
         except pa.ArrowInvalid as error:
-            raise BadRows(path, _sentence(str(error), names)) from error
+            raise BadRows(path, _sentence(error, names)) from error
         except pa.ArrowException as error:
-            raise BadRows(path, str(error)) from error
+            raise BadRows(path, foreign(error)) from error
         except OSError as error:
             if error.errno is None:  # Arrow's word for bytes that are no Parquet
-                raise BadRows(path, str(error)) from error
+                raise BadRows(path, foreign(error)) from error
             raise
 
 
-def _sentence(message: str, names: Sequence[str]) -> str:
-    """Arrow's words, with a column's name for its number."""
+def _sentence(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
+    """Arrow's words, with a column's name for its number; where words are withheld, those before a value."""
 
     def name(found: re.Match[str]) -> str:
         index = int(found[1])
         return f'column "{names[index]}"' if index < len(names) else found[0]
 
-    first = message.splitlines()[0] if message else "it is broken"
+    lines = str(error).splitlines()
+    first = lines[0] if lines else "it is broken"
     if "straddling" in first:
         return f"a row is longer than {BLOCK_BYTES >> 20} MiB"
+    if are_withheld():
+        place = _BEFORE_A_VALUE.match(first)
+        first = f"{place[0]} {foreign(error)}" if place else foreign(error)
     return re.sub(r"CSV column #(\d+)", name, first)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from refit.core.disk import disk
 from refit.core.effects import effect
-from refit.core.errors import ConfigError, DataError
+from refit.core.errors import ConfigError, DataError, RefitError
+from refit.core.logs import foreign
 from refit.ml.frame import to_frame
 from refit.ml.own import OwnCode, OwnCodeFails, packages
 from refit.ml.predictions import MODEL_FAILS
@@ -108,7 +109,8 @@ def _answers(model: Model, batch: pa.RecordBatch, before: int) -> tuple[Any, Any
             says = hasattr(final, "predict_proba")
             return predicted, np.asarray(final.predict_proba(X)) if says else np.empty((len(batch), 0))
     except (*MODEL_FAILS, OwnCodeFails) as error:
-        lines = str(error).strip().splitlines()
+        told = error.message if isinstance(error, RefitError) else foreign(error)
+        lines = told.strip().splitlines()
         raise UnscorableRows(
             f"version {model.version.version} cannot score rows {before + 1:,} to {before + len(batch):,}: "
             f"{lines[0][:400] if lines else type(error).__name__}",

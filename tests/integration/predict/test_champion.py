@@ -1,6 +1,8 @@
 """refit.load gives the verified champion, which takes a user's own rows."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from refit.core.errors import ConfigError, DataError
 from refit.core.registry import NoSuchVersion
 from refit.core.store import NotFound, ObjectStore, open_store
 from refit.ml.frame import ColumnsMissing, to_frame
+from refit.ml.own import OwnCodeFails
 from refit.ml.persist import ForbiddenType, load
 from refit.predict.champion import NothingPromoted, open_model
 from refit.predict.export import contents
@@ -43,6 +46,21 @@ def test_the_champion_is_loaded_with_its_version(store: ObjectStore, url: str, t
     assert type(model[-1]).__name__ == "RandomForestClassifier"
     assert model.feature_names_in_.tolist() == ["amount", "age", "city", "owner"]
     assert model.n_features_in_ == 4
+
+
+def test_own_code_that_exits_when_its_model_is_loaded_is_told_as_its_failure(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "packages" / "laterexits.py"
+    package.parent.mkdir()
+    package.write_text("from sklearn.linear_model import LogisticRegression\nclass Model(LogisticRegression): pass\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+    extracted(store, tmp_path, loans(), file(model={"estimator": "laterexits.Model"}), FIRST).promoted()
+    package.write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.delitem(sys.modules, "laterexits")
+    importlib.invalidate_caches()
+    with pytest.raises(OwnCodeFails, match=r"code of laterexits fails at laterexits.py line 2: SystemExit"):
+        open_model(store, "loans")
 
 
 def test_own_rows_of_any_dtype_score_as_training_rows_do(store: ObjectStore, url: str, tmp_path: Path) -> None:

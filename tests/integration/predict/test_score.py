@@ -20,6 +20,7 @@ from refit.predict import rows as rows_module
 from refit.predict.champion import Model, open_model
 from refit.predict.rows import BadRows, NoInput, type_named
 from refit.predict.score import BadOutput, UnscorableRows, predict_file
+from tests.fixtures.own_package import importable
 from tests.fixtures.records import file
 from tests.fixtures.trained import extracted, loans
 
@@ -288,6 +289,13 @@ def test_rows_that_the_model_refuses_are_told_by_place(model: Model, tmp_path: P
     with pytest.raises(UnscorableRows, match=f"{VERSION} cannot score rows 1 to 300: .*infinity") as caught:
         predict_file(model, write_parquet(tmp_path / "a.parquet", wrong), tmp_path / "out.parquet")
     assert caught.value.exit_code == 65
+
+
+def test_own_code_that_exits_while_it_scores_is_told_by_place(tmp_path: Path, source: Path) -> None:
+    with importable(tmp_path / "packages"):
+        model = promoted(tmp_path, model={"estimator": "acmebank.models:careful", "params": {"fails": "exit later"}})
+        with pytest.raises(UnscorableRows, match=r"rows 1 to 300: code of acmebank fails at models\.py .*SystemExit"):
+            predict_file(model, source, tmp_path / "out.parquet")
 
 
 NAMES: list[Any] = [

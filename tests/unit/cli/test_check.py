@@ -133,7 +133,7 @@ def test_a_doubtful_file_is_good_with_a_warning(file: Path) -> None:
     ("code", "words"),
     [
         ("raise RuntimeError('no licence')", "importing broken fails at broken.py line 1: RuntimeError: no licence"),
-        ("raise SystemExit('no licence')", "cannot be tried here: no licence\n"),
+        ("raise SystemExit('no licence')", "importing broken fails at broken.py line 1: SystemExit: no licence"),
         ("import os; os._exit(7)", "cannot be tried here: its process ended with 7\n"),
     ],
     ids=["raises", "exits", "dies"],

@@ -1,7 +1,10 @@
 """Secrets never reach logs."""
 
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import structlog
@@ -69,7 +72,8 @@ def test_ordinary_text_stays_as_it_is() -> None:
 @pytest.fixture
 def as_before() -> Iterator[None]:
     """Logs are told as before the test, afterwards."""
-    yield
+    with logs.one_call():
+        yield
     logs.configure("json")
     structlog.reset_defaults()
 
@@ -91,6 +95,50 @@ def test_withheld_words_of_others_leave_type_and_places(capsys: pytest.CaptureFi
     assert "canary" not in said + repr(failure)
     assert "KeyError" in said and "caused by: ValueError" in said and "test_logs.py" in said
     assert failure.message == f"KeyError: {logs.WITHHELD}"
+
+
+def test_what_a_call_withholds_is_withheld_until_its_end_in_all_threads() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with logs.one_call():
+            with logs.one_call():
+                logs.withhold()
+                assert threads.submit(logs.foreign, "a value").result() == logs.WITHHELD
+            assert not logs.are_withheld()
+            logs.withhold()
+            with logs.one_call():
+                assert logs.foreign("a value") == logs.WITHHELD
+            assert logs.are_withheld()
+        assert threads.submit(logs.foreign, "a value").result() == "a value"
+
+
+def test_two_calls_at_once_withhold_until_both_have_ended() -> None:
+    def call(begun: Event, ends: Event) -> None:
+        with logs.one_call():
+            logs.withhold()
+            begun.set()
+            assert ends.wait(10)
+
+    with ThreadPoolExecutor(2) as threads:
+        begun, ends = (Event(), Event()), (Event(), Event())
+        calls = [threads.submit(call, *both) for both in zip(begun, ends, strict=True)]
+        assert all(event.wait(10) for event in begun)
+        for event, ended in zip(ends, calls, strict=True):
+            assert logs.are_withheld()
+            event.set()
+            ended.result()
+        assert not logs.are_withheld()
+
+
+def test_a_warning_is_told_by_its_class_and_place_where_words_are_withheld() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with logs.one_call():
+            warnings.warn("a value", stacklevel=1)
+            logs.withhold()
+            warnings.warn("a value", RuntimeWarning, stacklevel=1)
+        warnings.warn("a value", stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ["a value", logs.WITHHELD, "a value"]
+    assert (caught[1].category, caught[1].filename) == (RuntimeWarning, __file__)
 
 
 def test_words_of_others_are_told_where_nothing_is_sensitive() -> None:

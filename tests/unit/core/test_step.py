@@ -11,6 +11,12 @@ import pytest
 from refit.core.domain import Termination
 from refit.core.step import MESSAGE_BYTES
 
+ATTEMPT = """
+import os, sys
+from refit.core import step
+
+sys.exit(step.attempt(step.Step("train", None, None), os.environ))
+"""
 TERMINATED = """
 import os, signal, sys
 from refit.core import logs, step
@@ -54,6 +60,23 @@ def test_a_sigterm_that_meets_a_failing_step_leaves_it_its_last_words(tmp_path: 
     assert code == 64
     assert last_words.failure is not None
     assert last_words.failure.type == "RunUnknown"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "second"])
+def test_an_attempt_without_a_number_of_its_own_is_refused(number: str, tmp_path: Path) -> None:
+    code = f"import os; os.environ['REFIT_ATTEMPT'] = {number!r}\n" + ATTEMPT
+    exit_code, last_words = ended(code, tmp_path)
+    assert exit_code == 64
+    assert last_words.failure is not None
+    assert last_words.failure.type == "BadAttempt"
+    assert repr(number) in last_words.failure.message
+
+
+@pytest.mark.parametrize(("number", "read"), [("", 1), ("3", 3)], ids=["none", "the third"])
+def test_an_attempt_is_the_first_unless_it_says_otherwise(number: str, read: int, tmp_path: Path) -> None:
+    code = f"import os; os.environ['REFIT_ATTEMPT'] = {number!r}\n" + ATTEMPT
+    _, last_words = ended(code, tmp_path)
+    assert last_words.number == read
 
 
 ELSEWHERE = """

@@ -1,7 +1,7 @@
 """Functions and classes of a user's own: found, called, checked, and told when they fail."""
 
 import json
-import sys
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,22 @@ import pytest
 
 from refit.core import logs
 from refit.core.config import Pipeline, parse_pipeline
-from refit.core.errors import ConfigError, DataError
+from refit.core.errors import ConfigError, DataError, Sigint, Sigterm
 from refit.ml import own
 from refit.ml.estimator import build, fit, make
 from refit.ml.features import plan
 from refit.ml.persist import CannotSave
 from refit.ml.probe import findings
-from tests.fixtures.own_package import line_of, write_package
+from tests.fixtures.own_package import importable, line_of
 from tests.fixtures.records import file
 from tests.unit.core.pipeline_files import SECTIONS
 from tests.unit.ml.files import COLUMNS, pipeline
 
 
 @pytest.fixture(autouse=True)
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(write_package(tmp_path)))
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "acmebank"]:
-        del sys.modules[name]
+def package(tmp_path: Path) -> Iterator[None]:
+    with importable(tmp_path):
+        yield
 
 
 def with_model(name: str, **keys: Any) -> Pipeline:
@@ -160,6 +158,7 @@ def test_a_manifest_widens_nothing_beyond_the_packages_of_the_file() -> None:
     ("fails", "kind", "words"),
     [
         ("fit", own.OwnCodeFails, f"code of acmebank fails at {line_of('no such key')}: KeyError: 'no such key'"),
+        ("exit", own.OwnCodeFails, f"code of acmebank fails at {line_of('sys.exit(')}: SystemExit: no licence"),
         (
             "rows",
             ConfigError,
@@ -175,6 +174,26 @@ def test_what_own_code_raises_in_a_fit_is_told_with_its_place(fails: str, kind: 
     assert words in caught.value.message
 
 
+def test_a_class_that_exits_when_it_is_made_is_told_with_its_place() -> None:
+    with pytest.raises(own.OwnCodeFails, match=r"acmebank fails at models.py line \d+: SystemExit: no licence"):
+        made("models.Licensed")
+    assert made("models.Licensed", params={"licence": "paid"}).licence == "paid"
+
+
+def test_what_a_signal_raises_in_own_code_passes_and_what_it_raises_by_itself_does_not() -> None:
+    for asked in (Sigterm, Sigint):
+        with pytest.raises(asked), own.OwnCode({"acmebank"}, called="x"):
+            raise asked
+    with pytest.raises(KeyboardInterrupt), own.OwnCode({"acmebank"}, called="x"):
+        raise KeyboardInterrupt  # as Ctrl-C does where nobody listens for it
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(own.OwnCodeFails, match="x fails: KeyboardInterrupt"), own.OwnCode({"a"}, called="x"):
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_error_of_other_code_passes_as_it_is() -> None:
     with pytest.raises(LookupError), own.OwnCode({"acmebank"}):
         raise LookupError
@@ -184,11 +203,12 @@ def test_an_error_of_other_code_passes_as_it_is() -> None:
         raise MemoryError
 
 
-def test_words_that_may_quote_a_sensitive_value_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_may_quote_a_sensitive_value_are_withheld() -> None:
     error = ValueError("no rule for 71234567")
     assert "71234567" in own.OwnCodeFails("the own code", error, "acmebank.py:3").message
-    monkeypatch.setattr(logs, "_withheld", True)
-    told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
+    with logs.one_call():
+        logs.withhold()
+        told = own.OwnCodeFails("the own code", error, "acmebank.py:3").message
     assert told == f"the own code fails at acmebank.py:3: ValueError: {logs.WITHHELD}"
 
 

@@ -162,10 +162,7 @@ def test_want_of_memory_or_disk_is_no_fault_of_a_combination(moody: dict[str, An
         attempt(ground([{"mood": mood}], model=moody), Trial(0, 0, 1200))
 
 
-def test_words_of_others_are_withheld_where_a_column_is_sensitive(
-    moody: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "_withheld", False)
+def test_words_of_others_are_withheld_where_a_column_is_sensitive(moody: dict[str, Any], tmp_path: Path) -> None:
     of = ground([{"mood": "unpicklable"}], model=moody, columns={"amount": {"sensitive": True}})
     store(of, tmp_path / "ground")
     failure = attempt_stored(tmp_path / "ground", Trial(0, 0, 1200)).failure
