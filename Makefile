@@ -6,6 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 ARGS ?=
 
+DOCKER ?= docker
+TAG ?= dev
+IMAGES := refit-run refit-extract refit-train refit-evaluate refit-publish refit-demo
+# Where pip finds packages in a build (docker/Dockerfile tells of more ways), and what else `docker build` needs here.
+INDEX := $(foreach name,PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST,$(if $($(name)),--build-arg $(name)))
+BUILD_ARGS ?=
+
 # Two processes that both start a thread per core are slower than one; OpenMP threads that spin are far worse.
 # Hundreds of processes that would each compile refit anew take half a minute more.
 TEST_SETTINGS := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
@@ -17,7 +24,7 @@ IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && ch
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check lock bench clean
+.PHONY: help run test fuzz check lock bench images smoke clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +50,17 @@ lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade:
 
 bench: $(VENV)/dev.stamp ## measure speed and memory; prints tables, writes JSON
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+images: ## build all images and print their sizes (TAG=dev, BUILD_ARGS="--network host")
+	@set -e; version=$$(sed -n 's/^__version__.*"\(.*\)"/\1/p' services/refit/core/about.py); \
+	revision=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown); \
+	for image in $(IMAGES); do echo "== $$image:$(TAG)"; \
+	  $(DOCKER) build --quiet --file docker/Dockerfile $(INDEX) $(BUILD_ARGS) --build-arg IMAGE=$$image \
+	    --build-arg VERSION=$$version --build-arg REVISION=$$revision --tag $$image:$(TAG) .; done
+	@python3 docker/sizes.py $(IMAGES:%=%:$(TAG))
+
+smoke: $(VENV)/dev.stamp ## start every image alone and run its step (after make images; TAG=dev)
+	@$(IN_TEST_ROOM) REFIT_TEST_TAG=$(TAG) $(BIN)/python -m pytest -n 0 tests/images $(ARGS)
 
 clean: ## remove what was built, but no runs and no data; the next make sets up again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,6 +15,7 @@ from refit.cli.options import example, json_option
 from refit.cli.place import address
 from refit.cli.words import count, seconds
 from refit.core import logs
+from refit.core.errors import ConfigError
 from refit.core.registry import read_champion
 from refit.core.store import open_store
 from refit.demo import advice, flights, weeks
@@ -23,6 +24,16 @@ from refit.demo.postgres import database_of, server
 from refit.demo.show import Show, document
 
 WAREHOUSE: Final = "warehouse"
+
+
+class NoDatabase(ConfigError):
+    """There is nothing to load the flights into."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--load fills a database of yours, and REFIT_DEMO_DSN names none",
+            next="set REFIT_DEMO_DSN to postgresql://USER:PASSWORD@HOST/DATABASE",
+        )
 
 
 @click.command(epilog=example("refit demo", "refit demo --weeks 4", "refit demo --fresh", "refit demo --database"))
@@ -37,8 +48,9 @@ WAREHOUSE: Final = "warehouse"
     help="Keep everything in DIR/.refit; default this folder.",
 )
 @click.option("--database", is_flag=True, help="Only keep the database up, for runs of your own, until Ctrl-C.")
+@click.option("--load", is_flag=True, help="Only load the flights into the database that REFIT_DEMO_DSN names.")
 @json_option
-def demo(number: int, fresh: bool, folder: Path, database: bool, as_json: bool) -> None:
+def demo(number: int, fresh: bool, folder: Path, database: bool, load: bool, as_json: bool) -> None:
     """Retrains a model of flight delays for eight simulated weeks of 2013, and promotes it when it can be trusted.
 
     Starts a PostgreSQL of its own, fills it with the flights that left New York in 2013, and makes a run as
@@ -47,6 +59,9 @@ def demo(number: int, fresh: bool, folder: Path, database: bool, as_json: bool) 
     REFIT_DEMO_DSN names another, empty database for the flights.
     """
     logs.configure()
+    if load:
+        _load(as_json=as_json)
+        return
     place = Folder(folder)
     tell = talk if as_json else say
     started = time.monotonic()
@@ -63,6 +78,15 @@ def demo(number: int, fresh: bool, folder: Path, database: bool, as_json: bool) 
     else:
         _tell_end(place, show)
     click.get_current_context().exit(show.exit_code)
+
+
+def _load(*, as_json: bool) -> None:
+    """The flights stand in the user's database. Raises NoDatabase."""
+    dsn = os.environ.get("REFIT_DEMO_DSN")
+    if not dsn:
+        raise NoDatabase
+    rows = flights.load(dsn)
+    say_json({"format": 1, "rows": rows}) if as_json else say(f"{count(rows)} flights of 2013 stand in PostgreSQL")
 
 
 def _run_weeks(place: Folder, dsn: str, number: int, tell: Callable[[str], None], *, as_json: bool) -> Show:

@@ -42,6 +42,16 @@ class TableInTheWay(ConfigError):
         )
 
 
+class BadDemoDsn(ConfigError):
+    """PostgreSQL's client cannot read the connection string."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the demo's database is named by something that is no connection string of PostgreSQL",
+            next="set REFIT_DEMO_DSN to postgresql://USER:PASSWORD@HOST/DATABASE",
+        )
+
+
 def load(dsn: str) -> int:
     """The table `flights` stands, loaded now or earlier; returns its rows.
 
@@ -50,15 +60,21 @@ def load(dsn: str) -> int:
     Raises:
         NoFlights: the package is not installed.
         TableInTheWay: the database has such a table already, and it is not the demo's.
+        BadDemoDsn: that is no connection string.
         DependencyError, AccessError: the database is away, or does not let us.
     """
     try:
         with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (MARK,))  # of two that load, one waits
             if not _stands(cursor):
                 _fill(cursor)
             return _count(cursor)
     except psycopg2.errors.InsufficientPrivilege as error:
         raise AccessError(f"the demo may not make its tables: {error}") from error
+    except psycopg2.ProgrammingError as error:
+        if error.pgcode is not None:
+            raise
+        raise BadDemoDsn from None  # libpq quotes what it could not read, passwords too
     except psycopg2.OperationalError as error:
         raise DependencyError(f"the demo's database cannot be used: {error}") from error
 

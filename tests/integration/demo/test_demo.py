@@ -187,6 +187,20 @@ def test_given_database_is_filled_and_used_in_place_of_an_own_server(database: s
     assert not list(tmp_path.glob(".refit/demo/cluster.json"))
 
 
+def test_load_fills_the_given_database_and_ends(database: str, tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--load", REFIT_DEMO_DSN=database) as process:
+        told, _ = process.communicate(timeout=60)
+    assert (process.returncode, told) == (0, "327,346 flights of 2013 stand in PostgreSQL\n")
+    assert flights.load(database) == 327_346
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_load_without_a_database_says_what_to_set(tmp_path: Path) -> None:
+    done = refit(Folder(tmp_path), "demo", "--load")
+    assert done.returncode == 64
+    assert "REFIT_DEMO_DSN" in done.stderr
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 143), (signal.SIGKILL, -9)])
 def test_a_demo_that_is_ended_leaves_nothing_running(
     place: Folder, ninth_week: str, sent: signal.Signals, code: int

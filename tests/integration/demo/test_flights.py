@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib import metadata
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from refit.core.errors import DependencyError
+from refit.core.errors import ConfigError, DependencyError
 from refit.demo import flights as demo
 from tests.fixtures.postgres import execute
 
@@ -96,3 +97,14 @@ def test_database_that_is_away_is_a_dependency_error(database: str) -> None:
     with pytest.raises(DependencyError) as caught:
         demo.load("postgresql://refit:secret@127.0.0.1:1/away")
     assert "secret" not in caught.value.message
+
+
+def test_words_that_are_no_connection_string_are_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        demo.load("refit:secret@warehouse")
+    assert "secret" not in caught.value.message
+
+
+def test_of_two_that_load_at_once_one_waits_and_both_are_done(database: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(demo.load, [database, database])) == [327_346, 327_346]
