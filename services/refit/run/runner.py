@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -18,16 +18,17 @@ from refit.core.config import Pipeline
 from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
-from refit.core.lock import Lock, this_process
+from refit.core.lock import Lock
 from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
-from refit.core.step import describe
+from refit.core.step import describe, read_run
 from refit.core.store import Conflict, ObjectStore
 from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
-from refit.run.executor import Attempt, Ended, Executor, failure_of, signal_of
+from refit.run.executor import JITTER, Attempt, Ended, Executor, failure_of, jitter, signal_of
+from refit.run.identity import Identity
 from refit.run.rerun import Rerun, repetition
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
@@ -54,7 +55,7 @@ class Request:
     file: bytes
     as_of: datetime | None = None
     full_refresh: bool = False
-    why: str = "by hand"
+    why: str = ""
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
     owner: str = "local"
@@ -69,6 +70,13 @@ class NoLongerWanted(SupersededError):
         super().__init__("another run came first; no run was started", next="nothing: that run stands")
 
 
+class LeftToNext(TerminatedError):
+    """This process was asked to end, and another one with its identity goes on with the run."""
+
+    def __init__(self, why: TerminatedError) -> None:
+        super().__init__(why.message, next="nothing: the next pod of this Job goes on with the run")
+
+
 @dataclass
 class Runner:
     """Walks runs of any pipeline through one store and one executor.
@@ -76,13 +84,16 @@ class Runner:
     Attributes:
         store: The store's root; each pipeline lies below its name.
         listen: Gets every event.
+        identity: Who coordinates; where it names a run, one that was begun is gone on with.
     """
 
     store: ObjectStore
     executor: Executor
     listen: Listener
     sleep: Callable[[float], None] = time.sleep
+    identity: Identity = field(default_factory=Identity)
     _attempts: dict[StepName, int] = field(default_factory=dict)
+    _is_taken_up: bool = False
 
     def run(self, request: Request) -> Outcome:
         """The run has ended, and its outcome stands.
@@ -104,8 +115,10 @@ class Runner:
             refuse_other(store, request.owner)  # before any wait
 
         def prepare(run_id: str) -> tuple[RunRecord, bytes]:
-            claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=datetime.now(UTC))
-            return new_run(request, run_id)
+            who = self.identity.created_by
+            claim(store, request.owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
+            run, file = new_run(request, run_id)
+            return self._as_mine(run, request.why), file
 
         return self._pass(store, request, prepare)
 
@@ -118,13 +131,28 @@ class Runner:
         """
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.name}/")
-        return self._pass(store, request, lambda run_id: _again(store, request, run_id))
+
+        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
+            run, file = _again(store, request, run_id)
+            return self._as_mine(run, run.why), file
+
+        return self._pass(store, request, prepare)
+
+    def _as_mine(self, run: RunRecord, why: str) -> RunRecord:
+        """The record of a run that this coordinator makes with its own executor."""
+        known = self.executor.environment(run.pipeline, run.run_id)
+        return run.model_copy(
+            update={"created_by": self.identity.created_by, "why": why or self.identity.why, "environment": known}
+        )
 
     def _pass(self, store: ObjectStore, request: Request | Rerun, prepare: Prepare) -> Outcome:
-        """The run that is prepared under the lock has ended, and its outcome stands."""
+        """The run that is prepared under the lock, or was begun by an earlier process, has ended with its outcome."""
         self._attempts = {}
-        run_id = new_run_id(datetime.now(UTC))
-        lock = Lock(store, this_process(run_id), partial(settle_now, store))
+        run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
+        if self.identity.run_id and (ended := read_outcome(store, run_id)):
+            self.listen(RunEnded(ended))
+            return ended
+        lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
             request.wait_seconds,
             time.monotonic,
@@ -132,15 +160,19 @@ class Runner:
             lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
         )
         with lock:
-            try:
-                refuse_incomplete(store)
-                run, file = prepare(run_id)
-            except RefitError:
-                lock.free()  # nothing of the run stands
-                raise
-            _record(store, run, file)
+            run = self._taken_up(store)
+            if run is None:
+                try:
+                    refuse_incomplete(store)
+                    run, file = prepare(run_id)
+                except RefitError:
+                    lock.free()  # nothing of the run stands
+                    raise
+                _record(store, run, file)
             self.listen(RunStarted(run))
             failure, terminated = self._walk(store, run, request.retry_seconds, lock)
+            if terminated and self.identity.run_id:
+                raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
@@ -149,6 +181,14 @@ class Runner:
         if terminated:
             raise terminated
         return outcome
+
+    def _taken_up(self, store: ObjectStore) -> RunRecord | None:
+        """The run that an earlier process of this identity began; None where there is none."""
+        self._is_taken_up = False
+        if self.identity.run_id is None or not store.exists(keys.run_record(self.identity.run_id)):
+            return None
+        self._is_taken_up = True
+        return read_run(store, self.identity.run_id)
 
     def _walk(
         self, store: ObjectStore, run: RunRecord, pauses: tuple[float, ...], lock: Lock
@@ -179,7 +219,11 @@ class Runner:
         self, store: ObjectStore, run: RunRecord, step: StepName, pauses: tuple[float, ...], lock: Lock
     ) -> Failure | None:
         """The step's manifest stands; or returns why it does not after the last attempt."""
-        for number in range(1, len(pauses) + 2):
+        first = self._first(store, run, step)
+        if first is None:
+            self.listen(StepDone(step, _manifest(store, run.run_id, step)))
+            return None
+        for number in range(min(first, len(pauses) + 1), len(pauses) + 2):
             lock.check()
             if read_outcome(store, run.run_id) is not None:
                 raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
@@ -192,13 +236,21 @@ class Runner:
             if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            retried = failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
-            pause = pauses[number - 1] if retried and not last else None
+            pause = _pause(attempt, ended, pauses[number - 1]) if _is_retried(failure) and not last else None
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
             self.sleep(pause)
         raise AssertionError("unreachable")
+
+    def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
+        """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""
+        if not self._is_taken_up:
+            return 1
+        begun = self.executor.begun(Attempt(self.store.url, run.pipeline, run.run_id, step, 1))
+        if begun:
+            return begun
+        return None if store.exists(keys.manifest(run.run_id, step)) else 1
 
     def _tell(self, step: StepName, line: str) -> None:
         try:
@@ -207,9 +259,28 @@ class Runner:
             parsed = None
         if not isinstance(parsed, dict):
             parsed = {"event": line}
-        text = parsed.get("text") if parsed.get("event") == "progress" else None
+        text = parsed.get("text") if parsed.get("event") in ("progress", "pod") else None
         event: Event = StepTold(step, text, parsed)
         self.listen(event)
+
+
+def _is_retried(failure: Failure) -> bool:
+    """Whether another attempt may end otherwise. One that met its deadline would meet it again."""
+    if failure.error_class == "timeout":
+        return False
+    return failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
+
+
+def _pause(attempt: Attempt, ended: Ended, seconds: float) -> float:
+    """Seconds until the next attempt.
+
+    Where the end of the last one is known apart from this process, the pause counts from there, with a jitter that is
+    the attempt's own: a process that takes the run up comes to the same moment.
+    """
+    if ended.at is None:
+        return seconds
+    due = ended.at + timedelta(seconds=seconds * (1 + jitter(attempt)))
+    return min(max((due - datetime.now(UTC)).total_seconds(), 0.0), seconds * (1 + JITTER))
 
 
 def refuse_future(as_of: datetime | None) -> None:
@@ -291,8 +362,9 @@ def _skipped(store: ObjectStore, run_id: str) -> bool:
 
 def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
     """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
-    key = keys.attempt_log(attempt.run_id, attempt.step, attempt.number)
-    try:
-        store.create(key, ended.log)
-    except (Conflict, RefitError):
-        return
+    named = (attempt.run_id, attempt.step, attempt.number)
+    with suppress(Conflict, RefitError):
+        store.create(keys.attempt_log(*named), ended.log)
+    if ended.place is not None:
+        with suppress(Conflict, RefitError):
+            store.create(keys.attempt_place(*named), ended.place.to_json())
