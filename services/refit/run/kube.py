@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import httpx2
 import msgspec
 import stamina
+import yaml
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.config.client_adapter import verify_cluster
 from lightkube.core.exceptions import ConfigError as SettingsError
@@ -44,6 +45,8 @@ FIRST_SECONDS: Final = 30.0
 LATER_SECONDS: Final = 600.0
 """And afterwards: steps go on while a control plane is replaced."""
 HURRY_SECONDS: Final = 5.0
+LOG_SECONDS: Final = 60.0
+"""And for a log: its node may be away when the server is not."""
 LOG_LINES: Final = 2000
 _CRON_JOBS: Final = create_namespaced_resource("batch", "v1", "CronJob", "cronjobs")
 _JOBS: Final = create_namespaced_resource("batch", "v1", "Job", "jobs")
@@ -51,6 +54,10 @@ _PODS: Final = create_namespaced_resource("", "v1", "Pod", "pods")
 _EVENTS: Final = create_namespaced_resource("", "v1", "Event", "events")
 _FOREIGN: Final = (httpx2.HTTPError, httpx2.InvalidURL, SettingsError, msgspec.DecodeError, OSError)
 """All that a request can raise."""
+_UNUSABLE: Final = (
+    *(SettingsError, yaml.YAMLError, msgspec.MsgspecError, OSError),
+    *(KeyError, TypeError, ValueError, AttributeError),  # what lightkube says of a kubeconfig that is none
+)
 _WEBHOOK: Final = "failed calling webhook"
 _QUOTA: Final = "exceeded quota"
 _CHECK_SETTINGS: Final = "check KUBECONFIG and its current context: kubectl get jobs must work"
@@ -68,9 +75,9 @@ class Kube:
         self._has_answered = False
         try:
             self._client = _client(namespace)
-        except (SettingsError, KeyError, ValueError, OSError, msgspec.MsgspecError) as error:
+        except _UNUSABLE as error:
             raise ClusterRefused(
-                f"no settings for a cluster can be used: {redact(str(error) or type(error).__name__)}",
+                f"no settings for a cluster can be used: {type(error).__name__}: {redact(str(error))}",
                 next=_CHECK_SETTINGS,
             ) from error
 
@@ -128,9 +135,7 @@ class Kube:
             return self._client.log(pod, container=CONTAINER, tail_lines=LOG_LINES)
 
         try:
-            lines = self._call("get", f"pods/log {pod}", ask, absent=None)
-        except ClusterDenied:
-            raise
+            lines = self._call("get", f"pods/log {pod}", ask, absent=None, seconds=LOG_SECONDS)
         except RefitError:  # never started, or its node does not answer: the log is not worth the run
             return b""
         return b"".join(line.encode(errors="replace") for line in lines or ())[-limit_bytes:]
