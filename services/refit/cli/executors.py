@@ -64,7 +64,8 @@ def _on_cluster(place: Place, environment: Mapping[str, str]) -> tuple[Executor,
         raise NotReached(place.root.url)
     release = check_release(environment.get("REFIT_RELEASE") or place.name)
     start_seconds = _seconds(environment.get("REFIT_START_TIMEOUT"), START_SECONDS)
-    cluster, job = Kube(environment.get("REFIT_NAMESPACE") or None), environment.get("REFIT_JOB")
+    job = environment.get("REFIT_JOB")
+    cluster = Kube(environment.get("REFIT_NAMESPACE") or None, is_known=bool(job))
     named = environment.get("REFIT_CREATED_BY") or None
     identity = of_job(cluster, job, owner(environment), named) if job else Identity()
     steps = KubernetesExecutor(cluster, place.root, release, start_seconds, leaves_jobs=identity.run_id is not None)

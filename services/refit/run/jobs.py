@@ -8,7 +8,7 @@ import base64
 import copy
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -138,7 +138,7 @@ def stamp(templates: Templates, attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def newest_number(jobs: list[Job]) -> int:
+def newest_number(jobs: Sequence[Job]) -> int:
     """The highest attempt of these Jobs; 0 without any."""
     return max((int(job.labels[ATTEMPT]) for job in jobs if job.labels.get(ATTEMPT, "").isdecimal()), default=0)
 

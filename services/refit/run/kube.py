@@ -69,10 +69,11 @@ class Kube:
 
     Args:
         namespace: None: the one of the service account, or of the kubeconfig's context.
+        is_known: The server's address is right, so that an outage is waited out from the first request on.
     """
 
-    def __init__(self, namespace: str | None = None) -> None:
-        self._has_answered = False
+    def __init__(self, namespace: str | None = None, *, is_known: bool = False) -> None:
+        self._has_answered = is_known
         try:
             self._client = _client(namespace)
         except _UNUSABLE as error:

@@ -71,7 +71,7 @@ class KubernetesExecutor:
 
     def begun(self, attempt: Attempt) -> int:
         labels = {name: value for name, value in labels_of(attempt).items() if name != ATTEMPT}
-        return newest_number([job for job in self.cluster.jobs(labels) if not job.is_going])
+        return newest_number(self.cluster.jobs(labels))
 
     def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         """See `Executor`. Raises TerminatedError, Sigterm or KeyboardInterrupt; with `leaves_jobs` the Job goes on."""

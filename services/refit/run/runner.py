@@ -16,11 +16,12 @@ from typing import Final
 from refit.core import artifacts, environment, keys
 from refit.core.config import Pipeline
 from refit.core.context import StepMissing, read_manifest
-from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
+from refit.core.domain import STEPS, ExtractManifest, Failure, LockRef, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
-from refit.core.lock import Lock
+from refit.core.lock import Lock, LockLost
 from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
+from refit.core.refs import read_ref
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
 from refit.core.step import describe, read_run
@@ -211,6 +212,11 @@ class Runner:
             words = "ended by SIGTERM" if isinstance(error, Sigterm) else "interrupted"
             ended = TerminatedError(words, next="refit rerun NAME")
             return describe(ended, step), ended
+        except LockLost as error:
+            if self.identity.run_id and _is_holder(store, run.run_id):
+                ended = TerminatedError("another pod of this Job has taken the run up")
+                return describe(ended, step), ended
+            return describe(error, step), None
         except RefitError as error:
             return describe(error, step), None
         return None, None
@@ -333,6 +339,12 @@ def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:
     """The run's file and record stand."""
     store.put(run.file.key, file)
     store.create(keys.run_record(run.run_id), run.to_json())
+
+
+def _is_holder(store: ObjectStore, run_id: str) -> bool:
+    """Whether the lock is in the name of this run."""
+    found = read_ref(store, "lock", LockRef)
+    return found is not None and found[0].holder is not None and found[0].holder.run_id == run_id
 
 
 def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:

@@ -21,7 +21,7 @@ from tests.fixtures.records import FILE, put_run, run_record
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     found = FakeCluster()
 
-    def connect(namespace: str | None = None) -> FakeCluster:
+    def connect(namespace: str | None = None, *, is_known: bool = False) -> FakeCluster:
         found.namespace = namespace or "of the context"
         return found
 

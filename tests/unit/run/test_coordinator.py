@@ -224,6 +224,41 @@ def test_sigterm_leaves_jobs_lock_and_run_to_the_next_pod(world: World) -> None:
     assert world.jobs() == ALL
 
 
+def test_a_pod_that_was_replaced_leaves_the_run_to_the_other(world: World) -> None:
+    second = world.runner()
+
+    def play(cluster: FakeCluster, name: str) -> None:
+        """While the first pod follows extract, the second one takes the run up, and dies in train."""
+        world.done(cluster, name)
+        with pytest.raises(Died):
+            second.run(request())
+
+    def crash(cluster: FakeCluster, name: str) -> None:
+        raise Died
+
+    world.cluster.plays["extract", 1] = play
+    world.cluster.plays["train", 1] = crash
+    with pytest.raises(TerminatedError, match="another pod of this Job") as ended:
+        world.run()
+    assert ended.value.exit_code == 143  # any other code would fail the Job, and end the other pod too
+    assert read_outcome(world.store, world.run_id) is None
+    world.done(world.cluster, f"fd-train-{world.run_id}-1")
+    assert world.run().outcome == "promoted"
+
+
+def test_a_pod_that_was_replaced_ends_as_the_other_did(world: World) -> None:
+    second, outcomes = world.runner(), list[Outcome]()
+
+    def play(cluster: FakeCluster, name: str) -> None:
+        world.done(cluster, name)
+        outcomes.append(second.run(request()))
+
+    world.cluster.plays["extract", 1] = play
+    assert [world.run()] == outcomes
+    assert outcomes[0].outcome == "promoted"
+    assert world.jobs() == ALL
+
+
 def test_sigterm_on_a_laptop_ends_the_job_and_the_run(world: World) -> None:
     world.cluster.plays["train", 1] = lambda cluster, name: cluster.pod(name, running={})
     runner = world.runner(None)
