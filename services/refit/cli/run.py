@@ -19,7 +19,8 @@ from refit.cli.session import session
 from refit.core.config import Pipeline
 from refit.core.domain import Outcome
 from refit.core.errors import TerminatedError
-from refit.run.runner import NoLongerWanted, Request, Runner
+from refit.run.request import NoLongerWanted, Request
+from refit.run.runner import Runner
 
 
 @click.command(epilog=example("refit run refit.yaml", "refit run refit.yaml --as-of 2013-02-01 --json"))

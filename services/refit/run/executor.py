@@ -4,7 +4,7 @@ import hashlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from refit.core.domain import Failure, Record, StepName, Termination
@@ -12,6 +12,8 @@ from refit.core.environment import installed
 from refit.core.errors import RefitError
 from refit.core.step import more_memory
 
+RETRIED_CODES: Final = frozenset({74, 75})
+"""Beside those of a process that a signal ended."""
 JITTER: Final = 0.25
 """The most that a pause is lengthened by, as a part of it."""
 _CRASHES: Final = frozenset({"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"})
@@ -126,6 +128,25 @@ def failure_of(ended: Ended, step: StepName) -> Failure | None:
         message=f"the process ended with code {code} and left no word",
         next="look at its log",
     )
+
+
+def is_retried(failure: Failure) -> bool:
+    """Whether another attempt may end otherwise. One that met its deadline would meet it again."""
+    if failure.error_class == "timeout":
+        return False
+    return failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
+
+
+def pause_after(attempt: Attempt, ended: Ended, seconds: float, now: datetime) -> float:
+    """Seconds until the next attempt.
+
+    Where the end of the last one is known apart from this process, the pause counts from there, with a jitter that is
+    the attempt's own: a process that takes the run up comes to the same moment. Clocks apart cannot make it longer.
+    """
+    if ended.at is None:
+        return seconds
+    due = ended.at + timedelta(seconds=seconds * (1 + jitter(attempt)))
+    return min(max((due - now).total_seconds(), 0.0), seconds * (1 + JITTER))
 
 
 def signal_of(exit_code: int) -> str | None:

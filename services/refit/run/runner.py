@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import Final
 
-from refit.core import artifacts, environment, keys
-from refit.core.config import Pipeline
+from refit.core import keys
 from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, LockRef, Manifest, Outcome, RunRecord, StepName
-from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
+from refit.core.errors import RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, LockLost
 from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
@@ -28,47 +26,12 @@ from refit.core.step import describe, read_run
 from refit.core.store import Conflict, ObjectStore
 from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
-from refit.run.executor import JITTER, Attempt, Ended, Executor, failure_of, jitter, signal_of
+from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
 from refit.run.identity import Identity
-from refit.run.rerun import Rerun, repetition
+from refit.run.request import Request, new_run, refuse_future, repeated_run
+from refit.run.rerun import Rerun
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-RETRIED_CODES: Final = frozenset({74, 75})
-"""Beside those of a process that a signal ended."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked to do.
-
-    Attributes:
-        pipeline: The parsed file.
-        file: The file's bytes, kept with the run; its steps read this copy.
-        as_of: The run's now for window and watermark; None: when it starts.
-        wait_seconds: How long to wait for another run of the pipeline.
-        retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
-        owner: Who runs the pipeline; another one may not.
-        adopt: Take the pipeline over from another owner.
-        is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
-    """
-
-    pipeline: Pipeline
-    file: bytes
-    as_of: datetime | None = None
-    full_refresh: bool = False
-    why: str = ""
-    wait_seconds: float = 120.0
-    retry_seconds: tuple[float, ...] = (5.0, 20.0)
-    owner: str = "local"
-    adopt: bool = False
-    is_wanted: Callable[[], bool] = lambda: True
-
-
-class NoLongerWanted(SupersededError):
-    """Another run did meanwhile what this one was for."""
-
-    def __init__(self) -> None:
-        super().__init__("another run came first; no run was started", next="nothing: that run stands")
 
 
 class LeftToNext(TerminatedError):
@@ -134,7 +97,7 @@ class Runner:
         store = self.store.under(f"{request.name}/")
 
         def prepare(run_id: str) -> tuple[RunRecord, bytes]:
-            run, file = _again(store, request, run_id)
+            run, file = repeated_run(store, request, run_id)
             return self._as_mine(run, run.why), file
 
         return self._pass(store, request, prepare)
@@ -242,7 +205,11 @@ class Runner:
             if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = _pause(attempt, ended, pauses[number - 1]) if _is_retried(failure) and not last else None
+            pause = (
+                pause_after(attempt, ended, pauses[number - 1], datetime.now(UTC))
+                if is_retried(failure) and not last
+                else None
+            )
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
@@ -268,71 +235,6 @@ class Runner:
         text = parsed.get("text") if parsed.get("event") in ("progress", "pod") else None
         event: Event = StepTold(step, text, parsed)
         self.listen(event)
-
-
-def _is_retried(failure: Failure) -> bool:
-    """Whether another attempt may end otherwise. One that met its deadline would meet it again."""
-    if failure.error_class == "timeout":
-        return False
-    return failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
-
-
-def _pause(attempt: Attempt, ended: Ended, seconds: float) -> float:
-    """Seconds until the next attempt.
-
-    Where the end of the last one is known apart from this process, the pause counts from there, with a jitter that is
-    the attempt's own: a process that takes the run up comes to the same moment.
-    """
-    if ended.at is None:
-        return seconds
-    due = ended.at + timedelta(seconds=seconds * (1 + jitter(attempt)))
-    return min(max((due - datetime.now(UTC)).total_seconds(), 0.0), seconds * (1 + JITTER))
-
-
-def refuse_future(as_of: datetime | None) -> None:
-    """Raises ConfigError for an as_of that has not come."""
-    if as_of and as_of > datetime.now(UTC):
-        raise ConfigError(f"--as-of {as_of.isoformat()} lies in the future", next="name a past time")
-
-
-def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
-    """The record and the file of a run. Raises NoLongerWanted."""
-    if not request.is_wanted():
-        raise NoLongerWanted
-    now = datetime.now(UTC)
-    run = RunRecord(
-        run_id=run_id,
-        pipeline=request.pipeline.name,
-        as_of=request.as_of or now,
-        created_at=now,
-        created_by=environment.created_by(),
-        why=request.why,
-        full_refresh=request.full_refresh,
-        file=artifacts.describe(keys.pipeline_file(run_id), request.file),
-        environment=environment.installed(),
-    )
-    return run, request.file
-
-
-def _again(store: ObjectStore, request: Rerun, run_id: str) -> tuple[RunRecord, bytes]:
-    """The record and the file of a run that repeats another."""
-    now = datetime.now(UTC)
-    found = repetition(store, request, now)
-    run = RunRecord(
-        run_id=run_id,
-        pipeline=found.parent.pipeline,
-        as_of=found.parent.as_of,
-        created_at=now,
-        created_by=environment.created_by(),
-        why=request.why or f"{found.parent.run_id} again from {found.start}",
-        parent=found.parent.run_id,
-        reused=found.reused,
-        notes=found.notes,
-        full_refresh=found.parent.full_refresh,
-        file=artifacts.describe(keys.pipeline_file(run_id), found.file),
-        environment=environment.installed(),
-    )
-    return run, found.file
 
 
 def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterDenied
 from refit.run.events import Event, StepFailed
-from refit.run.executor import JITTER, Place
+from refit.run.executor import JITTER, Attempt, Ended, Place, pause_after
 from refit.run.identity import Identity, JobUnknown, of_job
 from refit.run.kubernetes import KubernetesExecutor
+from refit.run.request import Request
 from refit.run.rerun import Rerun
-from refit.run.runner import Request, Runner
-from tests.fixtures.cluster import FakeCluster, Play
+from refit.run.runner import Runner
+from tests.fixtures.cluster import BEGIN, FakeCluster, Play
 from tests.fixtures.records import (
     FILE,
     evaluate_manifest,
@@ -294,29 +296,16 @@ def test_passing_faults_are_tried_again_from_when_they_were_seen(world: World, m
     assert pauses == [0.0, 0.0]  # these Jobs failed in 2026-11-20, long ago by the clock of this process
 
 
-def test_a_pause_has_the_same_end_whoever_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock of the cluster, 1 s and 4 s after the Job failed."""
-    from datetime import datetime, timedelta, tzinfo
-
-    from refit.run import runner
-    from refit.run.executor import Attempt, Ended
-    from tests.fixtures.cluster import BEGIN
-
-    class Later(datetime):
-        seconds = 1.0
-
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return BEGIN + timedelta(seconds=cls.seconds)
-
-    monkeypatch.setattr(runner, "datetime", Later)
+def test_a_pause_has_the_same_end_whoever_waits() -> None:
     attempt, ended = Attempt("s3://b", "loans", "r", "train", 1), Ended(75, None, b"", at=BEGIN)
-    first = runner._pause(attempt, ended, 20.0)
-    Later.seconds = 4.0
-    assert runner._pause(attempt, ended, 20.0) == pytest.approx(first - 3.0)
-    assert 19.0 <= first <= 19.0 + 20.0 * JITTER
-    Later.seconds = -500.0  # a clock that is behind
-    assert runner._pause(attempt, ended, 20.0) == 20.0 * (1 + JITTER)
+
+    def pause(seconds: float) -> float:
+        return pause_after(attempt, ended, 20.0, BEGIN + timedelta(seconds=seconds))
+
+    assert 19.0 <= pause(1.0) <= 19.0 + 20.0 * JITTER
+    assert pause(4.0) == pytest.approx(pause(1.0) - 3.0)
+    assert pause(500.0) == 0.0
+    assert pause(-500.0) == 20.0 * (1 + JITTER)  # a clock that is behind
 
 
 @pytest.mark.parametrize("code", [64, 65, 66, 70, 77, 79])

@@ -15,7 +15,8 @@ from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, RunStarted, StepFailed
 from refit.run.executor import Attempt, Ended, OfThisMachine
-from refit.run.runner import NoLongerWanted, Request, Runner
+from refit.run.request import NoLongerWanted, Request
+from refit.run.runner import Runner
 from tests.fixtures.records import (
     FILE,
     evaluate_manifest,
