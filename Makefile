@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+HELM_SOURCE := helm.sh/helm/v3/cmd/helm@v3.22.0
 ARGS ?=
 
 # Two processes that both start a thread per core are slower than one; OpenMP threads that spin are far worse.
@@ -17,7 +18,7 @@ IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && ch
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check lock bench clean
+.PHONY: help run test fuzz check helm lock bench clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,12 @@ check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python requirements/lock.py --check
+	$(BIN)/python helm/policies.py --check
+
+helm: $(VENV)/dev.stamp ## build helm with Go for the chart's tests, unless it is there: minutes, once
+	@command -v helm >/dev/null || test -x $(BIN)/helm || { command -v go >/dev/null && \
+	  GOBIN=$(abspath $(BIN)) CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(HELM_SOURCE); } || \
+	  echo "no helm, and no Go to build it: the tests of the chart are skipped"
 
 lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade: newer versions)
 	$(BIN)/python requirements/lock.py $(ARGS)
