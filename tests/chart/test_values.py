@@ -1,6 +1,5 @@
 """Values that cannot work are refused with their path, files with what they lack; and every value is documented."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fixtures.chart import CHART, ROOT, Refused, render
+from tests.fixtures.chart import CHART, ROOT, SCHEMA, Refused, render, walk
 
-SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
@@ -145,21 +143,6 @@ def test_the_notes_say_what_to_type_next(tmp_path: Path) -> None:
 
 
 # --- documentation ------------------------------------------------------------
-
-
-def resolved(schema: Any) -> Any:
-    """The schema with what it refers to."""
-    for part in schema.get("allOf", []):
-        name = part["$ref"].rpartition("/")[2]
-        schema = {**SCHEMA["definitions"][name], **{key: value for key, value in schema.items() if key != "allOf"}}
-    return schema
-
-
-def walk(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value's path and schema."""
-    for name, inner in resolved(schema).get("properties", {}).items():
-        yield f"{path}{name}", resolved(inner)
-        yield from walk(inner, f"{path}{name}.")
 
 
 def test_every_value_has_a_type_and_a_description() -> None:
