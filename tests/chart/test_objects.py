@@ -123,6 +123,11 @@ def test_a_longer_release_is_refused_with_the_limit() -> None:
         render(release=f"{LONGEST}c")
 
 
+def test_a_release_with_a_dot_is_refused() -> None:
+    with pytest.raises(Refused, match="has a dot"):
+        render(release="flights.v2")
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_is_a_template_that_starts_nothing(step: str) -> None:
     spec = bare().of_kind("CronJob")[f"fd-{step}"]["spec"]

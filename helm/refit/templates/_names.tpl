@@ -6,6 +6,9 @@ and hyphens that is 60, which leaves room for the index of a shard below the lim
 {{- if gt (len .Release.Name) 28 -}}
 {{- fail (printf "the release's name %s has %d characters; 28 is the limit, so that Job names have room" .Release.Name (len .Release.Name)) -}}
 {{- end -}}
+{{- if contains "." .Release.Name -}}
+{{- fail (printf "the release's name %s has a dot, which names of Jobs and their pods should not have: use hyphens" .Release.Name) -}}
+{{- end -}}
 {{- .Release.Name -}}
 {{- end -}}
 
