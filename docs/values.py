@@ -42,7 +42,12 @@ def _rows(schema: dict[str, Any], values: Any, path: str) -> Iterator[str]:
             continue
         kind = " or ".join(f"`{choice}`" for choice in inner["enum"]) if "enum" in inner else inner["type"]
         default = f"`{json.dumps(value)}`" if value not in ("", None) else "–"
-        yield "| " + " | ".join((f"`{path}{name}`", kind, default, inner["description"].replace("|", "\\|"))) + " |\n"
+        yield "| " + " | ".join((f"`{path}{name}`", kind, default, _prose(inner["description"]))) + " |\n"
+
+
+def _prose(text: str) -> str:
+    """The text as a cell of a table shows it."""
+    return text.replace("|", "\\|").replace("<", "\\<")
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_the_users_of_the_bucket_are_those_of_the_policies(tmp_path: Path, monke
     monkeypatch.setattr(store, "USERS", tmp_path)
     monkeypatch.setattr(store, "POLICIES", DEV / "policies")
     names = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".key")
-    assert names == ["evaluate", "extract", "operator", "publish", "reader", "run", "train"]
+    assert names == ["cleaner", "evaluate", "extract", "operator", "publish", "reader", "run", "train"]
     with zipfile.ZipFile(BytesIO(store.archive(names))) as archive:
         read = {name: json.loads(archive.read(name)) for name in archive.namelist()}
     assert set(read) == {f"iam-assets/{name}.json" for name in ("policies", "users", "user_mappings")}

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fixtures.chart import CHART, ROOT, SCHEMA, Refused, render, walk
+from tests.fixtures.chart import (
+    CHART,
+    EVERYTHING,
+    FILE,
+    KUBERNETES,
+    ROOT,
+    SCHEMA,
+    Refused,
+    find_helm,
+    render,
+    walk,
+)
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
@@ -36,6 +47,8 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
         pytest.param("images.pullPolicy=Sometimes", "/images/pullPolicy'", id="pull policy"),
         pytest.param("networkPolicy.store.ports[0]=0", "/networkPolicy/store/ports/0'", id="no port"),
         pytest.param("coordinator.serviceAccount.annotations.a=1", "annotations/a': got number", id="annotation"),
+        pytest.param(r"pods.labels.refit\.dev/run-id=x", "/pods/labels'", id="a label of refit's own"),
+        pytest.param("pods.extraVolumes[0].name=tmp", "/pods/extraVolumes/0/name'", id="a volume of the chart's own"),
         pytest.param("source.dsn.secret=My_Secret", "/source/dsn/secret'", id="no name of a Secret"),
     ],
 )
@@ -122,6 +135,12 @@ def test_the_zone_is_that_of_the_file(tmp_path: Path) -> None:
     path.write_text("name: loans\nschedule: {cron: '30  5 * * 1-5', timezone: Europe/Berlin}")
     spec = render(file=path).of_kind("CronJob")["fd"]["spec"]
     assert (spec["schedule"], spec["timeZone"]) == ("30  5 * * 1-5", "Europe/Berlin")
+
+
+def test_helm_has_no_objection() -> None:
+    command = [find_helm(), "lint", str(CHART), "--strict", "--kube-version", KUBERNETES, "--values", str(EVERYTHING)]
+    done = subprocess.run([*command, "--set-file", f"pipeline={FILE}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_notes_say_what_to_type_next(tmp_path: Path) -> None:
