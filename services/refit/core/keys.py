@@ -49,6 +49,11 @@ def artifact(run_id: str, step: str, attempt: str, name: str) -> str:
     return f"runs/{run_id}/{step}/{attempt}/{name}"
 
 
+def step_folder(run_id: str, step: str) -> str:
+    """All of a step's objects below runs/ but its manifest."""
+    return f"runs/{run_id}/{step}/"
+
+
 def checkpoint(run_id: str, number: int) -> str:
     return f"runs/{run_id}/train/checkpoint-{number}.json"
 
