@@ -20,7 +20,7 @@ from refit.demo.postgres import on_database
 from refit.run.request import Request, new_run
 from tests.fixtures import loans
 from tests.fixtures.postgres import execute
-from tests.images.containers import ROOT, Done, docker, named, start
+from tests.images.containers import IMAGES, ROOT, Done, docker, named, start
 
 EXAMPLE: Final = ROOT / "examples" / "flight-routes"
 SOCKETS: Final = "/sockets"
@@ -101,6 +101,14 @@ def end(world: World) -> None:
     """What containers wrote as another user can be deleted by ours."""
     world.start("refit-publish", "chmod", "-R", "a+rwX", "/store")
     shutil.rmtree(world.folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    """All images are there."""
+    missing = [named(image) for image in IMAGES if docker("image", "inspect", named(image)).returncode]
+    if missing:
+        pytest.exit(f"docker has no {', '.join(missing)}: make images builds them", returncode=1)
 
 
 @pytest.fixture(scope="module")

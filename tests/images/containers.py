@@ -24,7 +24,7 @@ LOCKED: Final = {
 """The file of locked packages that each image is made of."""
 IMAGES: Final = tuple(LOCKED)
 ALONE: Final = (
-    *("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", "65532:65532"),  # noqa: S108
+    *("--rm", "--pull", "never", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", "65532:65532"),  # noqa: S108
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
 )
 
