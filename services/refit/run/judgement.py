@@ -27,6 +27,7 @@ class GoesOn:
 
     Attributes:
         has_started: The step's own process has begun, now or before.
+        is_ending: The step's process has ended, and the Job does not know it yet.
         is_unschedulable: No node takes its pod, which an autoscaler may mend.
         words: Where it is, or what it waits for.
         asks_for_events: Only the events of this object tell what it waits for.
@@ -34,6 +35,7 @@ class GoesOn:
 
     has_started: bool
     words: str
+    is_ending: bool = False
     is_unschedulable: bool = False
     asks_for_events: str = ""
 
@@ -82,8 +84,10 @@ def judge(step: StepName, job: Job | None, pods: Sequence[Pod]) -> GoesOn | Over
 def _under_way(job: Job, pod: Pod | None) -> GoesOn:
     if pod is None:
         return GoesOn(False, "waits for its pod", asks_for_events=job.name)
-    if pod.runs or pod.stopped:
-        return GoesOn(True, f"pod {pod.name} {'runs' if pod.runs else 'has ended'}")
+    if pod.stopped:
+        return GoesOn(True, f"pod {pod.name} has ended", is_ending=True)
+    if pod.runs:
+        return GoesOn(True, f"pod {pod.name} runs")
     if pod.unschedulable:
         return GoesOn(False, f"pod {pod.name} waits for a node: {pod.unschedulable}", is_unschedulable=True)
     reason, message = pod.waiting or ("", "")
@@ -136,7 +140,7 @@ def _seen(step: StepName, pod: Pod, stopped: Stopped) -> Failure | None:
             step=step,
             exit_code=DISK if is_disk else OOM,
             message=f"the pod was put off its node: {pod.message}",
-            next=f"give the step {step} more of what it ran out of, in the chart's values",
+            next=f"give it more of what the message names: steps.{step} of the chart's values",
         )
     if stopped.reason in ("StartError", "ContainerCannotRun"):
         return not_started(step, f"{stopped.reason}: {stopped.message}")
@@ -161,8 +165,8 @@ def _timeout(step: StepName) -> Failure:
         type="DeadlineExceeded",
         step=step,
         exit_code=TRANSIENT,
-        message=f"the step took longer than its deadline (activeDeadlineSeconds of the template of {step})",
-        next=f"give the step {step} a longer deadline in the chart's values, or shorten the window",
+        message=f"the step {step} took longer than its deadline",
+        next=f"raise steps.{step}.deadlineSeconds of the chart, or shorten the window",
     )
 
 
@@ -175,7 +179,7 @@ def _out_of_memory(step: StepName, pod: Pod) -> Failure:
         step=step,
         exit_code=OOM,
         message=f"the kernel ended a process of the step: {had} was used up",
-        next=(f"set the memory limit of the step {step} to {more}: " if more else "") + more_memory(step),
+        next=(f"set steps.{step}.resources.limits.memory of the chart to {more}: " if more else "") + more_memory(step),
     )
 
 

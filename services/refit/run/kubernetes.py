@@ -130,7 +130,7 @@ class KubernetesExecutor:
             if waits_since is not None and self.clock() - waits_since > patience and not is_ended:
                 self._end(name, f"{words} (waited {patience:.0f} s)")
                 is_ended = True
-            self.sleep(_pause(self.clock() - begun))
+            self.sleep(_pause(0.0 if state.is_ending else self.clock() - begun))
 
     def _end(self, name: str, why: str, *, hurry: bool = False) -> None:
         """The Job fails within a second, its pods are removed, and it keeps why."""

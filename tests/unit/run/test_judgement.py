@@ -140,7 +140,7 @@ def test_out_of_memory_says_how_much_there_was_and_how_much_to_give() -> None:
     assert isinstance(state, Over)
     assert state.seen is not None
     assert "the limit of 512Mi was used up" in state.seen.message
-    assert "the step train to 1024Mi" in state.seen.next
+    assert "steps.train.resources.limits.memory of the chart to 1024Mi" in state.seen.next
 
 
 def test_a_job_that_was_ended_before_it_started_says_why_to_every_coordinator() -> None:
