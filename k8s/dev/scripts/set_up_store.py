@@ -20,7 +20,7 @@ import boto3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 BUCKET: Final = "refit"
 POLICIES: Final = Path("/policies")
@@ -46,7 +46,7 @@ def make_bucket() -> None:
             client.create_bucket(Bucket=BUCKET)
         except client.exceptions.BucketAlreadyOwnedByYou:
             return
-        except (HTTPClientError, ClientError) as error:
+        except (BotoCoreError, ClientError) as error:
             if time.monotonic() > until:
                 raise
             print(error)
