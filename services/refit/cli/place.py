@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from refit.cli.session import session
+from refit.core.addresses import BadKey
 from refit.core.config import Pipeline
 from refit.core.errors import AccessError, ConfigError
 from refit.core.logs import withhold
@@ -29,14 +30,16 @@ class NoSuchFile(ConfigError):
 class UnknownPipeline(ConfigError):
     """The store holds no pipeline of this name."""
 
-    def __init__(self, name: str, known: list[str], url: str, file: str | None) -> None:
-        near = difflib.get_close_matches(name, known, n=1)
+    def __init__(self, name: str, known: list[str] | None, url: str, file: str | None) -> None:
+        near = difflib.get_close_matches(name, known or (), n=1)
         if file:
             hint = "start its first run: refit run FILE"
         elif near:
             hint = f"did you mean {near[0]}?"
         elif known:
             hint = f"there are {', '.join(known[:8])}"
+        elif known is None:
+            hint = "start a first run with refit run FILE, or name another store with --store"
         else:
             hint = "the store is empty: start a first run with refit run FILE, or name another store with --store"
         super().__init__(f"no run of pipeline {name[:60]!r} is in {url}", next=hint)
@@ -87,10 +90,27 @@ def find(target: str, store: str | None) -> Place:
     """
     name, file = name_of(target)
     root = open_root(store)
-    known = list(names(root))
-    if name not in known:
-        raise UnknownPipeline(name, known, root.url, file)
+    if not _stands(root, name):
+        raise UnknownPipeline(name, _others(root), root.url, file)
     return Place(name, root, root.under(f"{name}/"))
+
+
+def _stands(root: ObjectStore, name: str) -> bool:
+    """Asked of the pipeline alone: who may read one pipeline of a bucket need not know of the others."""
+    if name.startswith(".") or "/" in name:
+        return False
+    try:
+        return next(root.under(f"{name}/").list_folders(""), None) is not None
+    except BadKey:
+        return False
+
+
+def _others(root: ObjectStore) -> list[str] | None:
+    """The pipelines that the store has; None where that may not be asked."""
+    try:
+        return list(names(root))
+    except AccessError:
+        return None
 
 
 def name_of(target: str) -> tuple[str, str | None]:

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from refit.cli.place import UnknownPipeline, find
 from refit.core import keys
 from refit.core.domain import STEPS
 from refit.core.errors import AccessError
@@ -126,3 +127,24 @@ def test_an_operator_sees_which_pipelines_there_are(minio: Minio, monkeypatch: p
     assert "flight-delays" in list(store_of(minio, "reader", monkeypatch).list_folders(""))
     with pytest.raises(AccessError):
         list(store_of(minio, "train", monkeypatch).list_folders(""))
+
+
+@pytest.mark.parametrize("who", USERS)
+def test_commands_find_the_one_pipeline_that_their_user_may_read(
+    minio: Minio, who: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_of(minio, "run", monkeypatch).under("flight-delays/").put(keys.run_record(RUN_ID), b"a run")
+    minio.become(monkeypatch, who)
+    assert find("flight-delays", "s3://refit").name == "flight-delays"
+
+
+def test_before_its_first_run_a_pipeline_is_not_there_also_for_who_may_not_look_at_others(
+    minio: Minio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaner = store_of(minio, "cleaner", monkeypatch).under("flight-delays/")
+    for found in list(cleaner.list("")):
+        cleaner.delete(found.key)
+    minio.become(monkeypatch, "run")
+    with pytest.raises(UnknownPipeline) as unknown:
+        find("flight-delays", "s3://refit")
+    assert unknown.value.next == "start a first run with refit run FILE, or name another store with --store"
