@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+KUBECTL ?= kubectl
+HELM_SOURCE := helm.sh/helm/v3/cmd/helm@v3.22.0
 ARGS ?=
 
 DOCKER ?= docker
@@ -24,10 +26,10 @@ IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && ch
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check lock bench images smoke clean
+.PHONY: help run test fuzz check helm manifests deploy-dev lock bench images smoke clean
 
 help: ## show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the weeks that follow (ARGS=--fresh: anew)
 	@$(BIN)/refit demo $(ARGS)
@@ -44,6 +46,24 @@ check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python requirements/lock.py --check
+	$(BIN)/python helm/policies.py --check
+	$(BIN)/python k8s/render.py --check
+
+helm: $(VENV)/dev.stamp ## build helm with Go for the chart's tests, unless it is there: minutes, once
+	@command -v helm >/dev/null || test -x $(BIN)/helm || { command -v go >/dev/null && \
+	  GOBIN=$(abspath $(BIN)) CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(HELM_SOURCE); } || \
+	  echo "no helm, and no Go to build it: the tests of the chart are skipped"
+
+manifests: $(VENV)/dev.stamp helm ## render the plain manifests of k8s/ from the chart, and the policies
+	$(BIN)/python helm/policies.py
+	$(BIN)/python k8s/render.py
+
+deploy-dev: ## bring up servers and the demo's pipeline in namespace refit-dev of the cluster that KUBECONFIG names
+	-$(KUBECTL) --namespace refit-dev delete job load-flights set-up-store --ignore-not-found
+	$(KUBECTL) apply --kustomize k8s/dev
+	$(KUBECTL) --namespace refit-dev wait --for=condition=Available --timeout=180s deployment --all
+	$(KUBECTL) --namespace refit-dev wait --for=condition=Complete --timeout=300s job/load-flights job/set-up-store
+	@echo "next: $(KUBECTL) --namespace refit-dev create job --from=cronjob/flight-delays flight-delays-by-hand-1"
 
 lock: $(VENV)/dev.stamp ## lock the packages of each extra anew (ARGS=--upgrade: newer versions)
 	$(BIN)/python requirements/lock.py $(ARGS)

@@ -2,7 +2,7 @@
 
 import signal
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.s3", "tests.fixtures.skips"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.s3", "tests.fixtures.minio", "tests.fixtures.skips"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts its commands in the background lets them ignore Ctrl-C, and what they start does so too.

@@ -17,7 +17,7 @@ from refit.core.domain import STEPS, StepName
 from refit.core.runs import new_run_id
 from refit.core.store import ObjectStore, open_store
 from refit.demo.postgres import on_database
-from refit.run.runner import Request, new_run
+from refit.run.request import Request, new_run
 from tests.fixtures import loans
 from tests.fixtures.postgres import execute
 from tests.images.containers import IMAGES, ROOT, Done, docker, named, start

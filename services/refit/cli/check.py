@@ -41,8 +41,11 @@ def check(file: str, fast: bool, connect: bool, store: str | None, as_json: bool
     """
     from refit.core.config_advice import warnings
     from refit.core.config_faults import InvalidFile
+    from refit.run.jobs import check_release
 
     session().document = lambda failure: _document(file, None, failure=failure)
+    if release := os.environ.get("REFIT_RELEASE"):
+        check_release(release)
     try:
         body, pipeline = read_file(file)
         if not fast and (faults := tuple(tried(body))):

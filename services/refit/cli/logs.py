@@ -13,9 +13,12 @@ import click
 from refit.cli.answer import Tone, is_terminal, paint, say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, run_id_argument, store_option
 from refit.cli.past import read_past
-from refit.cli.place import Place, find, find_run
+from refit.cli.place import find, find_run
 from refit.core import keys
-from refit.core.domain import STEPS
+from refit.core.domain import STEPS, StepName
+from refit.core.errors import ArtifactError
+from refit.core.store import ObjectStore
+from refit.run.executor import Place
 
 _NAME: Final = re.compile(r"(?P<step>[a-z]+)-(?P<number>\d+)\.txt")
 _LEVELS: Final[dict[str, Tone]] = {"warning": "odd", "error": "bad", "critical": "bad"}
@@ -24,11 +27,16 @@ _TOLD: Final = frozenset({"timestamp", "level", "event", "run_id", "step", "exce
 
 @dataclass(frozen=True)
 class AttemptLog:
-    """What one attempt of a step wrote to stderr, line by line."""
+    """What one attempt of a step wrote to stderr, line by line.
+
+    Attributes:
+        place: Where it ran, if not on this machine.
+    """
 
     step: str
     number: int
     lines: tuple[str, ...]
+    place: Place | None = None
 
 
 @click.command(epilog=example("refit logs flight-delays @latest", "refit logs flight-delays @latest train"))
@@ -42,37 +50,50 @@ def logs(target: str, run_id: str, step: str | None, store: str | None, as_json:
 
     RUN_ID may be @latest.
     """
-    place = find(target, store)
-    run_id = find_run(place, run_id)
-    found = [log for log in read_logs(place, run_id) if step in (None, log.step)]
+    where = find(target, store)
+    run_id = find_run(where, run_id)
+    found = [log for log in read_logs(where.store, run_id) if step in (None, log.step)]
     if as_json:
-        entries = [{"step": log.step, "attempt": log.number, "lines": [_parsed(x) for x in log.lines]} for log in found]
-        say_json({"format": 1, "pipeline": place.name, "run_id": run_id, "logs": entries})
+        entries = [_entry(log) for log in found]
+        say_json({"format": 1, "pipeline": where.name, "run_id": run_id, "logs": entries})
         return
     for log in found:
-        say(paint(f"-- {log.step}, attempt {log.number}", "quiet"))
+        pod = f", pod {log.place.pod}" if log.place and log.place.pod else ""
+        say(paint(f"-- {log.step}, attempt {log.number}{pod}", "quiet"))
         for line in log.lines:
             say(readable(line, local=is_terminal(sys.stdout)))
     if not found:
-        past = read_past(place.store, run_id, datetime.now(UTC))
+        past = read_past(where.store, run_id, datetime.now(UTC))
         talk("no log yet: a step's log is stored when it ends" if past.state == "running" else "no log is stored")
         for name, taken in (past.run.reused if past.run else {}).items():
             if step in (None, name):
                 doer = keys.run_of(taken.key)
-                talk(f"{name} was taken over:  refit logs {place.name} {doer} {name}")
+                talk(f"{name} was taken over:  refit logs {where.name} {doer} {name}")
 
 
-def read_logs(place: Place, run_id: str) -> Iterator[AttemptLog]:
+def read_logs(store: ObjectStore, run_id: str) -> Iterator[AttemptLog]:
     """The stored logs in the order in which they were written."""
     prefix = keys.run_logs(run_id)
-    found = []
-    for listed in place.store.list(prefix):
-        match = _NAME.fullmatch(listed.key.removeprefix(prefix))
-        if match and match["step"] in STEPS:
-            found.append((STEPS.index(match["step"]), int(match["number"]), listed.key))
-    for position, number, key in sorted(found):
-        text = place.store.get(key).decode(errors="replace")
-        yield AttemptLog(STEPS[position], number, tuple(text.splitlines()))
+    names = {listed.key.removeprefix(prefix) for listed in store.list(prefix)}
+    matches = [match for name in names if (match := _NAME.fullmatch(name)) and match["step"] in STEPS]
+    for position, number in sorted((STEPS.index(match["step"]), int(match["number"])) for match in matches):
+        step = STEPS[position]
+        text = store.get(keys.attempt_log(run_id, step, number)).decode(errors="replace")
+        place = _place(store, run_id, step, number) if f"{step}-{number}.json" in names else None
+        yield AttemptLog(step, number, tuple(text.splitlines()), place)
+
+
+def _place(store: ObjectStore, run_id: str, step: StepName, number: int) -> Place | None:
+    key = keys.attempt_place(run_id, step, number)
+    try:
+        return Place.from_json(store.get(key), key)
+    except ArtifactError:  # the log is asked for
+        return None
+
+
+def _entry(log: AttemptLog) -> dict[str, Any]:
+    entry = {"step": log.step, "attempt": log.number, "lines": [_parsed(x) for x in log.lines]}
+    return entry | ({"place": log.place.model_dump(mode="json", by_alias=True)} if log.place else {})
 
 
 def readable(line: str, *, local: bool) -> str:

@@ -47,7 +47,7 @@ executor_option: Final[Decorator] = click.option(
     type=click.Choice(["local", "kubernetes"]),
     default="local",
     show_default=True,
-    help="Where steps run; kubernetes is not built yet.",
+    help="Where steps run; kubernetes: as Jobs of the release REFIT_RELEASE.",
 )
 wait_option: Final[Decorator] = click.option(
     "--wait",

@@ -21,7 +21,7 @@ from refit.core.context import Context
 from refit.core.owner import refuse_other
 from refit.data.split import window_end, window_start
 from refit.extract.forecast import forecast
-from refit.run.runner import Request, new_run, refuse_future
+from refit.run.request import Request, new_run, refuse_future
 
 
 @click.command(epilog=example("refit plan refit.yaml", "refit plan refit.yaml --full-refresh --json"))

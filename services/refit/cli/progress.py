@@ -16,6 +16,10 @@ class Live(Protocol):
     """What moves on a terminal while a step works."""
 
     def show(self, step: str, text: str) -> None: ...
+    def place(self, step: str, text: str) -> None:
+        """Tells where the step runs, or what it waits for."""
+        ...
+
     def clear(self) -> None: ...
 
 
@@ -24,6 +28,9 @@ class Still:
 
     def show(self, step: str, text: str) -> None:
         pass
+
+    def place(self, step: str, text: str) -> None:
+        talk(f"  {step:<{story.STEP_WIDTH}}{text}")
 
     def clear(self) -> None:
         pass
@@ -51,6 +58,9 @@ class Spinner:
             self._step = step
         for task in self._bar.task_ids:
             self._bar.update(task, description=description)
+
+    def place(self, step: str, text: str) -> None:
+        self.show(step, text)
 
     def clear(self) -> None:
         self._bar.stop()
@@ -91,7 +101,8 @@ class Progress:
             again = f"attempt {event.number}" if event.number > 1 else ""
             return self._live.show(event.step, again)
         if isinstance(event, StepTold):
-            return self._live.show(event.step, event.text) if event.text else None
+            tell = self._live.place if event.line.get("event") == "pod" else self._live.show
+            return tell(event.step, event.text) if event.text else None
         self._live.clear()
         for line in self._lines(event):
             talk(line.text + (f"  {paint(line.word, line.tone, err=True)}" if line.word else ""))

@@ -17,7 +17,7 @@ from refit.cli.options import (
 )
 from refit.cli.past import read_lock
 from refit.cli.place import find, find_run, read_file
-from refit.cli.run import refuse_unbuilt, walk
+from refit.cli.run import walk
 from refit.cli.session import session
 from refit.core.domain import STEPS, StepName
 from refit.core.lock import LockBusy
@@ -63,7 +63,6 @@ def rerun(
     """
     asked = session()
     asked.document = partial(not_started, asked, None)
-    refuse_unbuilt(executor)
     place = find(target, store)
     body = read_file(file)[0] if file is not None else None
     asked.name = place.name
@@ -73,4 +72,4 @@ def rerun(
         if held is not None and held.alive and held.holder.run_id == run_id:
             raise LockBusy(held.holder, 0.0)
     request = Rerun(place.name, run_id, start, body, why or "", wait_seconds=wait)
-    walk(place, file, lambda runner: runner.rerun(request), as_json=as_json)
+    walk(place, file, lambda runner: runner.rerun(request), executor=executor, as_json=as_json)

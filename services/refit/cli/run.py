@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,19 +11,16 @@ import click
 from refit.cli.answer import is_terminal, say_json, talk
 from refit.cli.due import read_due
 from refit.cli.ending import as_ended, not_started, tell
+from refit.cli.executors import opened, owner
 from refit.cli.options import example, executor_option, json_option, store_option, wait_option, why_option
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
 from refit.cli.session import session
 from refit.core.config import Pipeline
 from refit.core.domain import Outcome
-from refit.core.errors import ConfigError, TerminatedError
-from refit.run.local import LocalExecutor
-from refit.run.runner import NoLongerWanted, Request, Runner
-
-
-class NotBuiltYet(ConfigError):
-    """The option is part of the design, and of a later version."""
+from refit.core.errors import TerminatedError
+from refit.run.request import NoLongerWanted, Request
+from refit.run.runner import Runner
 
 
 @click.command(epilog=example("refit run refit.yaml", "refit run refit.yaml --as-of 2013-02-01 --json"))
@@ -64,7 +60,6 @@ def run(
     """
     asked = session()
     asked.document = partial(not_started, asked, as_of)
-    refuse_unbuilt(executor)
     body, pipeline = read_file(file)
     root = open_root(store)
     place = Place(pipeline.name, root, root.under(f"{pipeline.name}/"))
@@ -75,14 +70,14 @@ def run(
         body,
         as_of=as_of,
         full_refresh=full_refresh,
-        why=why or "by hand",
+        why=why or "",
         wait_seconds=wait,
-        owner=os.environ.get("REFIT_OWNER") or "local",
+        owner=owner(os.environ),
         adopt=adopt,
         is_wanted=lambda: not if_due or read_due(place.store, pipeline, datetime.now(UTC)).is_due,
     )
     try:
-        walk(place, file, lambda runner: runner.run(request), as_json=as_json)
+        walk(place, file, lambda runner: runner.run(request), executor=executor, as_json=as_json)
     except NoLongerWanted:
         _is_due(place, pipeline, as_json=as_json)
 
@@ -96,22 +91,17 @@ def _is_due(place: Place, pipeline: Pipeline, *, as_json: bool) -> bool:
     return due.is_due
 
 
-def refuse_unbuilt(executor: str) -> None:
-    """Raises NotBuiltYet for an executor of a later version."""
-    if executor == "kubernetes":
-        raise NotBuiltYet("--executor kubernetes is not built yet", next="run here: --executor local")
-
-
-def walk(place: Place, file: str | None, go: Callable[[Runner], Outcome], *, as_json: bool) -> None:
+def walk(place: Place, file: str | None, go: Callable[[Runner], Outcome], *, executor: str, as_json: bool) -> None:
     """The run that `go` starts has ended and is told; the call ends with its code.
 
     Args:
         file: The pipeline file as the user named it, for what to do next.
+        executor: Where the steps run.
     """
     code = 0
-    with closing(LocalExecutor()) as steps, Progress() as progress:
+    with opened(executor, place) as (steps, identity), Progress() as progress:
         try:
-            outcome = go(Runner(place.root, steps, progress))
+            outcome = go(Runner(place.root, steps, progress, identity=identity))
             code = outcome.exit_code
         except TerminatedError as error:
             if progress.outcome is None:

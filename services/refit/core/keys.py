@@ -4,10 +4,12 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
 
     runs/<run_id>/run.json                        create-once: who, why, as_of, parent, digests
     runs/<run_id>/refit.yaml                      the file as read
+    runs/<run_id>/templates.json                  create-once, on Kubernetes: the steps' templates
     runs/<run_id>/<step>.json                     manifest: create-once, written last
     runs/<run_id>/<step>/<attempt>/<name>         artifacts of one process's try
     runs/<run_id>/train/checkpoint-<n>.json       create-once: how far a fit over batches has come
     runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
+    runs/<run_id>/logs/<step>-<number>.json       where the attempt ran, on Kubernetes
     runs/<run_id>/outcome.json                    create-once
     data/<run_id>/<attempt>/<name>                parts, updates, quarantine, profile
     versions/<run_id>.json                        create-once
@@ -35,12 +37,21 @@ def pipeline_file(run_id: str) -> str:
     return f"runs/{run_id}/refit.yaml"
 
 
+def templates(run_id: str) -> str:
+    return f"runs/{run_id}/templates.json"
+
+
 def manifest(run_id: str, step: str) -> str:
     return f"runs/{run_id}/{step}.json"
 
 
 def artifact(run_id: str, step: str, attempt: str, name: str) -> str:
     return f"runs/{run_id}/{step}/{attempt}/{name}"
+
+
+def step_folder(run_id: str, step: str) -> str:
+    """All of a step's objects below runs/ but its manifest."""
+    return f"runs/{run_id}/{step}/"
 
 
 def checkpoint(run_id: str, number: int) -> str:
@@ -63,6 +74,10 @@ def run_of(key: str) -> str:
 
 def attempt_log(run_id: str, step: str, number: int) -> str:
     return f"runs/{run_id}/logs/{step}-{number}.txt"
+
+
+def attempt_place(run_id: str, step: str, number: int) -> str:
+    return f"runs/{run_id}/logs/{step}-{number}.json"
 
 
 def run_logs(run_id: str) -> str:

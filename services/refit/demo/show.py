@@ -19,7 +19,8 @@ from refit.demo import weeks
 from refit.demo.folder import Folder
 from refit.run.events import Event, RunEnded, StepStarted, StepTold
 from refit.run.local import LocalExecutor
-from refit.run.runner import Request, Runner
+from refit.run.request import Request
+from refit.run.runner import Runner
 
 ENDS_THE_SHOW = ("failed", "awaiting_approval", "superseded")
 """Outcomes after which a person has something to do; the next call goes on from there."""

@@ -22,6 +22,8 @@ def compared(score: str, line: Line, limit: float, against: str, result: Result,
     word = "better" if found.gain >= 0 else "worse"
     tail = "" if line == "max_loss" and found.lower >= 0 else _beside(line, limit, result)
     size, low, high = (_figure(value, digits) for value in (abs(found.gain), found.lower, found.upper))
+    if found.gain and not float(size):  # far inside a wide interval: "0.00 worse" would say nothing
+        size = f"{abs(found.gain):.1g}"
     return f"{score} is {size} {word} than {_POSSESSIVE[against]} [{low}, {high}]{tail}"
 
 

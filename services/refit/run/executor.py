@@ -1,15 +1,25 @@
 """An Executor starts one attempt of a step somewhere and says how it ended."""
 
+import hashlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from refit.core.domain import Failure, StepName, Termination
+from refit.core.domain import Failure, Record, StepName, Termination
+from refit.core.environment import installed
+from refit.core.errors import RefitError
 from refit.core.step import more_memory
 
+RETRIED_CODES: Final = frozenset({74, 75})
+"""Beside those of a process that a signal ended."""
+JITTER: Final = 0.25
+"""The most that a pause is lengthened by, as a part of it."""
 _CRASHES: Final = frozenset({"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"})
 """What the kernel or a library's own code ends a process with when native code goes wrong."""
+_CLASSES: Final = {known.exit_code: known.error_class for known in RefitError.__subclasses__() if known.exit_code < 128}
+"""What exit codes mean where a process left no word."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,16 @@ class Attempt:
     number: int
 
 
+class Place(Record):
+    """runs/<run_id>/logs/<step>-<number>.json: where an attempt ran, and its termination message."""
+
+    job: str
+    pod: str
+    exit_code: int
+    reason: str = ""
+    last_words: Termination | None = None
+
+
 @dataclass(frozen=True)
 class Ended:
     """How an attempt ended.
@@ -32,15 +52,29 @@ class Ended:
         last_words: What the process left as its termination message; None when it died without a word.
         log: The tail of what it wrote to stderr, without secrets.
         starved: The kernel ended a process for want of memory meanwhile.
+        seen: What the executor itself saw go wrong, where the attempt could not say it.
+        at: When it ended, where that is known apart from this process, which may have started since.
+        place: Where it ran, for the record; None for a process of this machine.
     """
 
     exit_code: int
     last_words: Termination | None
     log: bytes
     starved: bool = False
+    seen: Failure | None = None
+    at: datetime | None = None
+    place: Place | None = None
 
 
 class Executor(Protocol):
+    def environment(self, pipeline: str, run_id: str) -> dict[str, str]:
+        """What the steps of this run will run, by name: versions or images; from now on it stays so for the run."""
+        ...
+
+    def begun(self, attempt: Attempt) -> int:
+        """The newest attempt of that run and step that an earlier process has begun, whatever `number` is; 0: none."""
+        ...
+
     def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         """The attempt has ended. `tell` gets each line that it writes to stderr meanwhile.
 
@@ -50,8 +84,26 @@ class Executor(Protocol):
         ...
 
 
+class OfThisMachine:
+    """What all executors have in common whose attempts run here, and end with the process that began them."""
+
+    def environment(self, pipeline: str, run_id: str) -> dict[str, str]:
+        return installed()
+
+    def begun(self, attempt: Attempt) -> int:
+        return 0
+
+
+def jitter(attempt: Attempt) -> float:
+    """How much longer the pause after this attempt is, as a part of it: the same in every process that asks."""
+    words = f"{attempt.run_id} {attempt.step} {attempt.number}"
+    return JITTER * int.from_bytes(hashlib.sha256(words.encode()).digest()[:4]) / 2**32
+
+
 def failure_of(ended: Ended, step: StepName) -> Failure | None:
     """Why the attempt failed; None when it did not. A process that a signal ended before it left a word was killed."""
+    if ended.seen is not None:
+        return ended.seen
     if ended.exit_code == 0:
         return None
     if ended.last_words is not None and ended.last_words.failure is not None:
@@ -69,13 +121,32 @@ def failure_of(ended: Ended, step: StepName) -> Failure | None:
     if (name := signal_of(code)) is not None:
         return _killed(name, code, step)
     return Failure(
-        error_class="bug",
+        error_class=_CLASSES.get(code, "bug"),
         type="Died",
         step=step,
-        exit_code=70,
+        exit_code=code if code in _CLASSES else 70,
         message=f"the process ended with code {code} and left no word",
         next="look at its log",
     )
+
+
+def is_retried(failure: Failure) -> bool:
+    """Whether another attempt may end otherwise. One that met its deadline would meet it again."""
+    if failure.error_class == "timeout":
+        return False
+    return failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
+
+
+def pause_after(attempt: Attempt, ended: Ended, seconds: float, now: datetime) -> float:
+    """Seconds until the next attempt.
+
+    Where the end of the last one is known apart from this process, the pause counts from there, with a jitter that is
+    the attempt's own: a process that takes the run up comes to the same moment. Clocks apart cannot make it longer.
+    """
+    if ended.at is None:
+        return seconds
+    due = ended.at + timedelta(seconds=seconds * (1 + jitter(attempt)))
+    return min(max((due - now).total_seconds(), 0.0), seconds * (1 + JITTER))
 
 
 def signal_of(exit_code: int) -> str | None:

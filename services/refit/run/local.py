@@ -16,7 +16,7 @@ from refit.core.domain import STEPS, StepName, Termination
 from refit.core.errors import ArtifactError
 from refit.core.logs import redact
 from refit.core.step import scratch
-from refit.run.executor import Attempt, Ended
+from refit.run.executor import Attempt, Ended, OfThisMachine
 from refit.run.forkserver import Request, send
 from refit.run.memory import oom_kills
 
@@ -99,7 +99,7 @@ class _Server:
         self.words.close()
 
 
-class LocalExecutor:
+class LocalExecutor(OfThisMachine):
     """Makes attempts as processes of this machine, with the settings of this process.
 
     It looks ahead: while a step runs, the libraries of the next one are loaded, which takes longer than many a step.

@@ -11,62 +11,34 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
 
-from refit.core import artifacts, environment, keys
-from refit.core.config import Pipeline
+from refit.core import keys
 from refit.core.context import StepMissing, read_manifest
-from refit.core.domain import STEPS, ExtractManifest, Failure, Manifest, Outcome, RunRecord, StepName
-from refit.core.errors import ConfigError, RefitError, Sigterm, SupersededError, TerminatedError
-from refit.core.lock import Lock, this_process
+from refit.core.domain import STEPS, ExtractManifest, Failure, LockRef, Manifest, Outcome, RunRecord, StepName
+from refit.core.errors import RefitError, Sigterm, SupersededError, TerminatedError
+from refit.core.lock import Lock, LockLost
 from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
+from refit.core.refs import read_ref
 from refit.core.reuse import take
 from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settle_now, write_outcome
-from refit.core.step import describe
+from refit.core.step import describe, read_run
 from refit.core.store import Conflict, ObjectStore
 from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
-from refit.run.executor import Attempt, Ended, Executor, failure_of, signal_of
-from refit.run.rerun import Rerun, repetition
+from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
+from refit.run.identity import Identity
+from refit.run.request import Request, new_run, refuse_future, repeated_run
+from refit.run.rerun import Rerun
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
-RETRIED_CODES: Final = frozenset({74, 75})
-"""Beside those of a process that a signal ended."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked to do.
+class LeftToNext(TerminatedError):
+    """This process was asked to end, and another one with its identity goes on with the run."""
 
-    Attributes:
-        pipeline: The parsed file.
-        file: The file's bytes, kept with the run; its steps read this copy.
-        as_of: The run's now for window and watermark; None: when it starts.
-        wait_seconds: How long to wait for another run of the pipeline.
-        retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
-        owner: Who runs the pipeline; another one may not.
-        adopt: Take the pipeline over from another owner.
-        is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
-    """
-
-    pipeline: Pipeline
-    file: bytes
-    as_of: datetime | None = None
-    full_refresh: bool = False
-    why: str = "by hand"
-    wait_seconds: float = 120.0
-    retry_seconds: tuple[float, ...] = (5.0, 20.0)
-    owner: str = "local"
-    adopt: bool = False
-    is_wanted: Callable[[], bool] = lambda: True
-
-
-class NoLongerWanted(SupersededError):
-    """Another run did meanwhile what this one was for."""
-
-    def __init__(self) -> None:
-        super().__init__("another run came first; no run was started", next="nothing: that run stands")
+    def __init__(self, why: TerminatedError) -> None:
+        super().__init__(why.message, next="nothing: the next pod of this Job goes on with the run")
 
 
 @dataclass
@@ -76,13 +48,16 @@ class Runner:
     Attributes:
         store: The store's root; each pipeline lies below its name.
         listen: Gets every event.
+        identity: Who coordinates; where it names a run, one that was begun is gone on with.
     """
 
     store: ObjectStore
     executor: Executor
     listen: Listener
     sleep: Callable[[float], None] = time.sleep
+    identity: Identity = field(default_factory=Identity)
     _attempts: dict[StepName, int] = field(default_factory=dict)
+    _is_taken_up: bool = False
 
     def run(self, request: Request) -> Outcome:
         """The run has ended, and its outcome stands.
@@ -104,8 +79,10 @@ class Runner:
             refuse_other(store, request.owner)  # before any wait
 
         def prepare(run_id: str) -> tuple[RunRecord, bytes]:
-            claim(store, request.owner, adopt=request.adopt, who=environment.created_by(), now=datetime.now(UTC))
-            return new_run(request, run_id)
+            who = self.identity.created_by
+            claim(store, request.owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
+            run, file = new_run(request, run_id)
+            return self._as_mine(run, request.why), file
 
         return self._pass(store, request, prepare)
 
@@ -118,13 +95,28 @@ class Runner:
         """
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.name}/")
-        return self._pass(store, request, lambda run_id: _again(store, request, run_id))
+
+        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
+            run, file = repeated_run(store, request, run_id)
+            return self._as_mine(run, run.why), file
+
+        return self._pass(store, request, prepare)
+
+    def _as_mine(self, run: RunRecord, why: str) -> RunRecord:
+        """The record of a run that this coordinator makes with its own executor."""
+        known = self.executor.environment(run.pipeline, run.run_id)
+        return run.model_copy(
+            update={"created_by": self.identity.created_by, "why": why or self.identity.why, "environment": known}
+        )
 
     def _pass(self, store: ObjectStore, request: Request | Rerun, prepare: Prepare) -> Outcome:
-        """The run that is prepared under the lock has ended, and its outcome stands."""
+        """The run that is prepared under the lock, or was begun by an earlier process, has ended with its outcome."""
         self._attempts = {}
-        run_id = new_run_id(datetime.now(UTC))
-        lock = Lock(store, this_process(run_id), partial(settle_now, store))
+        run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
+        if self.identity.run_id and (ended := read_outcome(store, run_id)):
+            self.listen(RunEnded(ended))
+            return ended
+        lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
             request.wait_seconds,
             time.monotonic,
@@ -132,15 +124,19 @@ class Runner:
             lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
         )
         with lock:
-            try:
-                refuse_incomplete(store)
-                run, file = prepare(run_id)
-            except RefitError:
-                lock.free()  # nothing of the run stands
-                raise
-            _record(store, run, file)
+            run = self._taken_up(store)
+            if run is None:
+                try:
+                    refuse_incomplete(store)
+                    run, file = prepare(run_id)
+                except RefitError:
+                    lock.free()  # nothing of the run stands
+                    raise
+                _record(store, run, file)
             self.listen(RunStarted(run))
             failure, terminated = self._walk(store, run, request.retry_seconds, lock)
+            if terminated and self.identity.run_id:
+                raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
@@ -149,6 +145,14 @@ class Runner:
         if terminated:
             raise terminated
         return outcome
+
+    def _taken_up(self, store: ObjectStore) -> RunRecord | None:
+        """The run that an earlier process of this identity began; None where there is none."""
+        self._is_taken_up = False
+        if self.identity.run_id is None or not store.exists(keys.run_record(self.identity.run_id)):
+            return None
+        self._is_taken_up = True
+        return read_run(store, self.identity.run_id)
 
     def _walk(
         self, store: ObjectStore, run: RunRecord, pauses: tuple[float, ...], lock: Lock
@@ -171,6 +175,11 @@ class Runner:
             words = "ended by SIGTERM" if isinstance(error, Sigterm) else "interrupted"
             ended = TerminatedError(words, next="refit rerun NAME")
             return describe(ended, step), ended
+        except LockLost as error:
+            if self.identity.run_id and _is_holder(store, run.run_id):
+                ended = TerminatedError("another pod of this Job has taken the run up")
+                return describe(ended, step), ended
+            return describe(error, step), None
         except RefitError as error:
             return describe(error, step), None
         return None, None
@@ -179,7 +188,11 @@ class Runner:
         self, store: ObjectStore, run: RunRecord, step: StepName, pauses: tuple[float, ...], lock: Lock
     ) -> Failure | None:
         """The step's manifest stands; or returns why it does not after the last attempt."""
-        for number in range(1, len(pauses) + 2):
+        first = self._first(store, run, step)
+        if first is None:
+            self.listen(StepDone(step, _manifest(store, run.run_id, step)))
+            return None
+        for number in range(min(first, len(pauses) + 1), len(pauses) + 2):
             lock.check()
             if read_outcome(store, run.run_id) is not None:
                 raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
@@ -192,13 +205,25 @@ class Runner:
             if failure is None or _did_all(store, run.run_id, step, failure, last=last):
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            retried = failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
-            pause = pauses[number - 1] if retried and not last else None
+            pause = (
+                pause_after(attempt, ended, pauses[number - 1], datetime.now(UTC))
+                if is_retried(failure) and not last
+                else None
+            )
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
             self.sleep(pause)
         raise AssertionError("unreachable")
+
+    def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
+        """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""
+        if not self._is_taken_up:
+            return 1
+        begun = self.executor.begun(Attempt(self.store.url, run.pipeline, run.run_id, step, 1))
+        if begun:
+            return begun
+        return None if store.exists(keys.manifest(run.run_id, step)) else 1
 
     def _tell(self, step: StepName, line: str) -> None:
         try:
@@ -207,61 +232,21 @@ class Runner:
             parsed = None
         if not isinstance(parsed, dict):
             parsed = {"event": line}
-        text = parsed.get("text") if parsed.get("event") == "progress" else None
+        text = parsed.get("text") if parsed.get("event") in ("progress", "pod") else None
         event: Event = StepTold(step, text, parsed)
         self.listen(event)
-
-
-def refuse_future(as_of: datetime | None) -> None:
-    """Raises ConfigError for an as_of that has not come."""
-    if as_of and as_of > datetime.now(UTC):
-        raise ConfigError(f"--as-of {as_of.isoformat()} lies in the future", next="name a past time")
-
-
-def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
-    """The record and the file of a run. Raises NoLongerWanted."""
-    if not request.is_wanted():
-        raise NoLongerWanted
-    now = datetime.now(UTC)
-    run = RunRecord(
-        run_id=run_id,
-        pipeline=request.pipeline.name,
-        as_of=request.as_of or now,
-        created_at=now,
-        created_by=environment.created_by(),
-        why=request.why,
-        full_refresh=request.full_refresh,
-        file=artifacts.describe(keys.pipeline_file(run_id), request.file),
-        environment=environment.installed(),
-    )
-    return run, request.file
-
-
-def _again(store: ObjectStore, request: Rerun, run_id: str) -> tuple[RunRecord, bytes]:
-    """The record and the file of a run that repeats another."""
-    now = datetime.now(UTC)
-    found = repetition(store, request, now)
-    run = RunRecord(
-        run_id=run_id,
-        pipeline=found.parent.pipeline,
-        as_of=found.parent.as_of,
-        created_at=now,
-        created_by=environment.created_by(),
-        why=request.why or f"{found.parent.run_id} again from {found.start}",
-        parent=found.parent.run_id,
-        reused=found.reused,
-        notes=found.notes,
-        full_refresh=found.parent.full_refresh,
-        file=artifacts.describe(keys.pipeline_file(run_id), found.file),
-        environment=environment.installed(),
-    )
-    return run, found.file
 
 
 def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:
     """The run's file and record stand."""
     store.put(run.file.key, file)
     store.create(keys.run_record(run.run_id), run.to_json())
+
+
+def _is_holder(store: ObjectStore, run_id: str) -> bool:
+    """Whether the lock is in the name of this run."""
+    found = read_ref(store, "lock", LockRef)
+    return found is not None and found[0].holder is not None and found[0].holder.run_id == run_id
 
 
 def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
@@ -291,8 +276,9 @@ def _skipped(store: ObjectStore, run_id: str) -> bool:
 
 def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
     """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
-    key = keys.attempt_log(attempt.run_id, attempt.step, attempt.number)
-    try:
-        store.create(key, ended.log)
-    except (Conflict, RefitError):
-        return
+    named = (attempt.run_id, attempt.step, attempt.number)
+    with suppress(Conflict, RefitError):
+        store.create(keys.attempt_log(*named), ended.log)
+    if ended.place is not None:
+        with suppress(Conflict, RefitError):
+            store.create(keys.attempt_place(*named), ended.place.to_json())

@@ -1,5 +1,6 @@
 """What `refit predict` says of rows with sensitive columns quotes none of their values."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def test_a_file_that_cannot_be_read_is_told_by_its_place(url: str, tmp_path: Pat
     (tmp_path / "rows.csv").write_text(text)
     found = predicted(url, tmp_path / "rows.csv", "--traceback")
     assert found.called.code == 65
-    assert told in " ".join(found.called.err.split())  # its lines are as long as the path makes them
+    said = " ".join(found.called.err.split())  # its lines are as long as the path makes them
+    assert told in re.sub(r"Row #\d+: ", "", said)  # pyarrow tells it where it has one thread
     says_nothing(found)
 
 

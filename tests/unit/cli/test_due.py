@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refit.cli import run as command
+from refit.cli import executors
 from refit.cli.due import NoSchedule, read_due
 from refit.core.config import parse_pipeline
 from refit.core.lock import Lock
@@ -64,7 +64,7 @@ def test_without_a_schedule_nothing_is_due(store: ObjectStore) -> None:
 
 @pytest.fixture
 def scheduled(root: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "LocalExecutor", lambda: Acted(root, {}, None, None))
+    monkeypatch.setattr(executors, "LocalExecutor", lambda: Acted(root, {}, None, None))
     Path("refit.yaml").write_bytes(file(schedule={"cron": "0 0 1 1 *"}))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refit.cli import run as command
+from refit.cli import executors
 from refit.core.domain import LockRef, StepName
 from refit.core.lock import this_process
 from refit.core.refs import move_ref
@@ -21,7 +21,7 @@ from tests.unit.cli.test_run import OUTCOME_KEYS, Acted, failed
 def act(root: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def sets(step: StepName | None = None, code: int = 75) -> None:
         end = failed(code, "dependency", next="look at the bucket") if step else None
-        monkeypatch.setattr(command, "LocalExecutor", lambda: Acted(root, {}, step, end))
+        monkeypatch.setattr(executors, "LocalExecutor", lambda: Acted(root, {}, step, end))
 
     sets()
     return sets
@@ -95,7 +95,7 @@ def test_a_changed_file_is_taken_and_what_that_means_is_told(
         (["loans", "--from", "predict"], 64, "extract"),
         (["loans", "--file", "gone.yaml"], 64, "there is no file gone.yaml"),
         (["loans", "--file", "cars.yaml"], 64, "pipeline cars"),
-        (["loans", "--executor", "kubernetes"], 64, "not built yet"),
+        (["loans", "--executor", "kubernetes"], 64, "which steps in pods cannot reach"),
         (["loans"], 64, "refit runs loans --failed"),
     ],
     ids=["name", "run", "step", "no-file", "other-file", "executor", "nothing-failed"],

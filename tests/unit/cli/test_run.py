@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refit.cli import run as command
+from refit.cli import executors
 from refit.core import hand
 from refit.core.domain import Failure, LockRef, Manifest, StepName, Termination
 from refit.core.errors import TerminatedError
@@ -14,7 +14,7 @@ from refit.core.lock import this_process
 from refit.core.refs import move_ref
 from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore
-from refit.run.executor import Attempt, Ended
+from refit.run.executor import Attempt, Ended, OfThisMachine
 from tests.fixtures.calls import Call
 from tests.fixtures.past_runs import FIRST, put_promoted
 from tests.fixtures.records import (
@@ -60,7 +60,7 @@ MAKERS: Makers = {
 }
 
 
-class Acted:
+class Acted(OfThisMachine):
     """An executor whose steps write these manifests, but for one that ends otherwise."""
 
     def __init__(
@@ -88,7 +88,7 @@ def act(root: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Act:
     Path("refit.yaml").write_bytes(FILE)
 
     def sets(step: StepName | None = None, end: Callable[[], Ended] | None = None, **makers: object) -> None:
-        monkeypatch.setattr(command, "LocalExecutor", lambda: Acted(root, makers, step, end))  # type: ignore[arg-type]
+        monkeypatch.setattr(executors, "LocalExecutor", lambda: Acted(root, makers, step, end))  # type: ignore[arg-type]
 
     sets()
     return sets
@@ -267,7 +267,7 @@ def test_without_the_lock_no_run_is_recorded_and_the_end_is_79(act: Act, store: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "refit.yaml", "--executor", "kubernetes"], "kubernetes is not built yet"),
+        (["run", "refit.yaml", "--executor", "kubernetes"], "which steps in pods cannot reach"),
         (["run", "gone.yaml"], "there is no file gone.yaml"),
         (["run", "."], "is a folder"),
         (["run", "bad.yaml"], "bad.yaml"),

@@ -144,3 +144,8 @@ def test_a_warning_is_told_by_its_class_and_place_where_words_are_withheld() -> 
 def test_words_of_others_are_told_where_nothing_is_sensitive() -> None:
     assert logs.foreign(ValueError("all of it")) == "all of it"
     assert describe(ValueError("all of it")).message == "ValueError: all of it"
+
+
+def test_a_long_line_costs_no_more_than_its_length() -> None:
+    line = "x" * (1 << 20)
+    assert redact(f"{line} 1postgres://me:secret@db/x") == f"{line} 1postgres://me:***@db/x"

@@ -14,8 +14,9 @@ from refit.core.lock import this_process
 from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, RunStarted, StepFailed
-from refit.run.executor import Attempt, Ended
-from refit.run.runner import NoLongerWanted, Request, Runner
+from refit.run.executor import Attempt, Ended, OfThisMachine
+from refit.run.request import NoLongerWanted, Request
+from refit.run.runner import Runner
 from tests.fixtures.records import (
     FILE,
     evaluate_manifest,
@@ -36,7 +37,7 @@ MAKERS: dict[StepName, Callable[[str], Manifest]] = {
 OK = 0
 
 
-class Scripted:
+class Scripted(OfThisMachine):
     """An executor whose attempts end with the codes given per step; with 0 the step's manifest stands."""
 
     def __init__(

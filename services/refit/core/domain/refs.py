@@ -30,13 +30,22 @@ class VerdictRef(Record):
     """`as_of` of the last look; the next look's share of the budget counts from here."""
 
 
+class HolderJob(Value):
+    """The Job of the coordinator that holds the lock, for others of the same REFIT_OWNER to ask for."""
+
+    owner: str
+    name: str
+    uid: str
+
+
 class Holder(Value):
-    """Who holds the lock: enough to see that a local process is gone."""
+    """Who holds the lock: enough to see that a local process, or a coordinator's Job, is gone."""
 
     run_id: str
     host: str
     process: int
     process_started: str
+    job: HolderJob | None = None
 
 
 class LockRef(Record):

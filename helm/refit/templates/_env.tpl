@@ -1,0 +1,102 @@
+{{/* What every process of refit finds in a pod whose root is read-only and whose user has no home. */}}
+{{- define "refit.env.common" -}}
+- {name: HOME, value: /tmp}
+- {name: USER, value: refit}
+- {name: REFIT_LOG, value: json}
+- {name: REFIT_STORE, value: {{ .root.Values.store.url | quote }}}
+{{- end -}}
+
+{{/* How the store is reached; a Secret that the component needs and nobody names is refused. */}}
+{{- define "refit.env.store" -}}
+{{- $store := .root.Values.store -}}
+{{- if not $store.url -}}
+{{- fail "store.url is empty: it names where artifacts live, like s3://bucket/prefix" -}}
+{{- end -}}
+{{- with $store.endpoint }}
+- {name: AWS_ENDPOINT_URL_S3, value: {{ . | quote }}}
+{{- end }}
+{{- with $store.region }}
+- {name: AWS_DEFAULT_REGION, value: {{ . | quote }}}
+{{- end }}
+{{- if eq $store.credentials.kind "secret" }}
+{{- $own := fromYaml (include "refit.component" .) -}}
+{{- $secret := $own.credentials.secret | default $store.credentials.secret -}}
+{{- if not $secret -}}
+{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- fail (printf "no Secret with S3 credentials is named for %s: set store.credentials.secret or %s.credentials.secret, or store.credentials.kind=identity" .component $where) -}}
+{{- end }}
+- {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $store.credentials.accessKeyIdKey | quote }}}}}
+- {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $store.credentials.secretAccessKeyKey | quote }}}}}
+{{- with $store.credentials.sessionTokenKey }}
+- {name: AWS_SESSION_TOKEN, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ . | quote }}}}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The run and the attempt come from labels that the coordinator puts on the Job's pods, and from nowhere else. */}}
+{{- define "refit.env.step" -}}
+{{ include "refit.env.common" . }}
+- {name: REFIT_PIPELINE, value: {{ (fromYaml (include "refit.file" .root)).name | quote }}}
+- {name: REFIT_RUN_ID, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/run-id']"}}}
+- {name: REFIT_ATTEMPT, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/attempt']"}}}
+- {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
+- {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+{{ include "refit.env.threads" . }}
+{{- include "refit.env.store" . }}
+{{- if eq .component "extract" }}
+{{ include "refit.env.source" . }}
+{{- end }}
+{{- include "refit.env.given" . }}
+{{- end -}}
+
+{{/* Two fits that each start a thread per core of the node, and spin, are many times slower than one thread each. */}}
+{{- define "refit.env.threads" -}}
+- {name: MPLCONFIGDIR, value: /tmp/mpl}
+- {name: JOBLIB_TEMP_FOLDER, value: /tmp}
+- {name: OMP_NUM_THREADS, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}
+- {name: OPENBLAS_NUM_THREADS, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}
+- {name: OMP_WAIT_POLICY, value: PASSIVE}
+{{- end -}}
+
+{{- define "refit.env.source" -}}
+{{- $dsn := .root.Values.source.dsn -}}
+{{- if not $dsn.secret -}}
+{{- fail "source.dsn.secret is empty: it names an existing Secret with the PostgreSQL connection string for extract" -}}
+{{- end -}}
+- {name: REFIT_SOURCE_DSN, valueFrom: {secretKeyRef: {name: {{ $dsn.secret | quote }}, key: {{ $dsn.key | quote }}}}}
+{{- end -}}
+
+{{/* Of `refit check` in a step's image: what the step has, but no run. */}}
+{{- define "refit.env.check" -}}
+{{ include "refit.env.common" . }}
+{{ include "refit.env.threads" . }}
+{{- include "refit.env.store" . }}
+{{- if eq .component "extract" }}
+{{ include "refit.env.source" . }}
+{{- end }}
+{{- include "refit.env.given" . }}
+{{- end -}}
+
+{{- define "refit.env.coordinator" -}}
+{{ include "refit.env.common" . }}
+- {name: REFIT_RELEASE, value: {{ include "refit.release" .root | quote }}}
+- {name: REFIT_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+- {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
+- {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: REFIT_OWNER, value: {{ printf "%s/%s/%s" .root.Values.cluster .root.Release.Namespace (include "refit.release" .root) | quote }}}
+- {name: REFIT_START_TIMEOUT, value: {{ .root.Values.coordinator.startTimeoutSeconds | int | quote }}}
+{{- include "refit.env.store" . }}
+{{- include "refit.env.given" . }}
+{{- end -}}
+
+{{/* What the values add. A name that the chart sets itself would silently win or lose, so it is refused. */}}
+{{- define "refit.env.given" -}}
+{{- $own := fromYaml (include "refit.component" .) -}}
+{{- $taken := list "HOME" "USER" "MPLCONFIGDIR" "JOBLIB_TEMP_FOLDER" "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" "OMP_WAIT_POLICY" "AWS_ENDPOINT_URL_S3" "AWS_DEFAULT_REGION" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" -}}
+{{- range concat .root.Values.pods.env $own.env }}
+{{- if or (hasPrefix "REFIT_" .name) (has .name $taken) -}}
+{{- fail (printf "env names %s, which the chart sets by itself" .name) -}}
+{{- end }}
+- {{ . | toJson }}
+{{- end }}
+{{- end -}}

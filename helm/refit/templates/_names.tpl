@@ -1,0 +1,48 @@
+{{/*
+The release's name, which names everything. A Job is <release>-<step>-<run id>-<attempt>: with 28, 8, 20 and 1 characters
+and hyphens that is 60, which leaves room for the index of a shard below the limit of 63.
+*/}}
+{{- define "refit.release" -}}
+{{- if gt (len .Release.Name) 28 -}}
+{{- fail (printf "the release's name %s has %d characters; 28 is the limit, so that Job names have room" .Release.Name (len .Release.Name)) -}}
+{{- end -}}
+{{- if contains "." .Release.Name -}}
+{{- fail (printf "the release's name %s has a dot, which names of Jobs and their pods should not have: use hyphens" .Release.Name) -}}
+{{- end -}}
+{{- .Release.Name -}}
+{{- end -}}
+
+{{/* The values of a component: dict "root" . "component" "train" */}}
+{{- define "refit.component" -}}
+{{- $own := eq .component "run" | ternary .root.Values.coordinator (get .root.Values.steps .component) -}}
+{{- $own | toYaml -}}
+{{- end -}}
+
+{{- define "refit.serviceAccount" -}}
+{{- $release := include "refit.release" .root -}}
+{{- $own := fromYaml (include "refit.component" .) -}}
+{{- $default := eq .component "run" | ternary $release (printf "%s-%s" $release .component) -}}
+{{- if and (not $own.serviceAccount.create) (not $own.serviceAccount.name) -}}
+{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- fail (printf "%s.serviceAccount.name is needed where create is false" $where) -}}
+{{- end -}}
+{{- $own.serviceAccount.name | default $default -}}
+{{- end -}}
+
+{{/* <registry>/<prefix><name>:<tag>, or as images.<name> or images.own say */}}
+{{- define "refit.image" -}}
+{{- $images := .root.Values.images -}}
+{{- $one := get $images .component -}}
+{{- if and $images.own (has .component (list "train" "evaluate")) -}}
+{{- $images.own -}}
+{{- else -}}
+{{- $registry := $images.registry | trimSuffix "/" -}}
+{{- $built := printf "%s/%s%s" $registry $images.prefix .component | trimPrefix "/" -}}
+{{- $repository := $one.repository | default $built -}}
+{{- if $one.digest -}}
+{{- printf "%s@%s" $repository $one.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository ($one.tag | default $images.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

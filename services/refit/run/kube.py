@@ -1,0 +1,260 @@
+"""The Kubernetes API through lightkube: the only module that knows it, and where its errors become refit's own.
+
+    ClusterAway     75   outages, throttling, faults of the server: after they were waited out
+    NotAdmitted     75   a quota is used up, or an admission webhook is away: told at once, the caller waits
+    ClusterDenied   77   401; 403, with verb and resource
+    ClusterRefused  64   422 and other refusals, a certificate that is not trusted, settings that cannot be used
+
+Objects are read and written as plain JSON: lightkube's typed models drop fields that they do not know.
+"""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import httpx2
+import msgspec
+import stamina
+import yaml
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.config.client_adapter import verify_cluster
+from lightkube.core.exceptions import ConfigError as SettingsError
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.types import PatchType
+
+from refit.core.errors import RefitError
+from refit.core.logs import redact
+from refit.run.cluster import (
+    CONTAINER,
+    ClusterAway,
+    ClusterDenied,
+    ClusterRefused,
+    Document,
+    Event,
+    Job,
+    NotAdmitted,
+    NoTemplate,
+    Pod,
+    event_of,
+    job_of,
+    pod_of,
+)
+
+FIRST_SECONDS: Final = 30.0
+"""How long an outage is waited out before the server has answered once: its address may be wrong."""
+LATER_SECONDS: Final = 600.0
+"""And afterwards: steps go on while a control plane is replaced."""
+HURRY_SECONDS: Final = 5.0
+LOG_SECONDS: Final = 60.0
+"""And for a log: its node may be away when the server is not."""
+LOG_LINES: Final = 2000
+_CRON_JOBS: Final = create_namespaced_resource("batch", "v1", "CronJob", "cronjobs")
+_JOBS: Final = create_namespaced_resource("batch", "v1", "Job", "jobs")
+_PODS: Final = create_namespaced_resource("", "v1", "Pod", "pods")
+_EVENTS: Final = create_namespaced_resource("", "v1", "Event", "events")
+_FOREIGN: Final = (httpx2.HTTPError, httpx2.InvalidURL, SettingsError, msgspec.DecodeError, OSError)
+"""All that a request can raise."""
+_UNUSABLE: Final = (
+    *(SettingsError, yaml.YAMLError, msgspec.MsgspecError, OSError),
+    *(KeyError, TypeError, ValueError, AttributeError),  # what lightkube says of a kubeconfig that is none
+)
+_WEBHOOK: Final = "failed calling webhook"
+_QUOTA: Final = "exceeded quota"
+_CHECK_SETTINGS: Final = "check KUBECONFIG and its current context: kubectl get jobs must work"
+Result = TypeVar("Result")
+
+
+class Kube:
+    """One namespace of the cluster that the service account, or else KUBECONFIG, names. See `Cluster`.
+
+    Args:
+        namespace: None: the one of the service account, or of the kubeconfig's context.
+        is_known: The server's address is right, so that an outage is waited out from the first request on.
+    """
+
+    def __init__(self, namespace: str | None = None, *, is_known: bool = False) -> None:
+        self._has_answered = is_known
+        try:
+            self._client = _client(namespace)
+        except _UNUSABLE as error:
+            raise ClusterRefused(
+                f"no settings for a cluster can be used: {type(error).__name__}: {redact(str(error))}",
+                next=_CHECK_SETTINGS,
+            ) from error
+
+    @property
+    def namespace(self) -> str:
+        return str(self._client.namespace)
+
+    def template(self, name: str) -> Document:
+        found: Document | None = self._call(
+            "get", f"cronjobs {name}", lambda: self._client.get(_CRON_JOBS, name), absent=None
+        )
+        if found is None:
+            raise NoTemplate(name, self.namespace)
+        return found
+
+    def job(self, name: str) -> Job | None:
+        found = self._call("get", f"jobs {name}", lambda: self._client.get(_JOBS, name), absent=None)
+        return None if found is None else job_of(found)
+
+    def jobs(self, labels: Mapping[str, str]) -> Sequence[Job]:
+        def ask() -> list[Document]:
+            return list(self._client.list(_JOBS, labels=dict(labels)))
+
+        return [job_of(each) for each in self._call("list", "jobs", ask)]
+
+    def create(self, job: Document) -> bool:
+        name = job["metadata"]["name"]
+        made: bool = self._call("create", f"jobs {name}", lambda: bool(self._client.create(_JOBS(**job))), taken=False)
+        return made
+
+    def change(self, name: str, patch: Document, *, hurry: bool = False) -> None:
+        self._call(
+            "patch",
+            f"jobs {name}",
+            lambda: bool(self._client.patch(_JOBS, name, dict(patch), patch_type=PatchType.MERGE)),
+            absent=False,
+            seconds=HURRY_SECONDS if hurry else None,
+        )
+
+    def pods(self, job: str) -> Sequence[Pod]:
+        def ask() -> list[Document]:
+            return list(self._client.list(_PODS, labels={"batch.kubernetes.io/job-name": job}))
+
+        return sorted((pod_of(each) for each in self._call("list", "pods", ask)), key=lambda pod: pod.created_at)
+
+    def events(self, name: str) -> Sequence[Event]:
+        def ask() -> list[Document]:
+            return list(self._client.list(_EVENTS, fields={"involvedObject.name": name}))
+
+        found = [event_of(each) for each in self._call("list", "events", ask)]
+        return sorted(found, key=lambda event: event.at.timestamp() if event.at else 0.0)
+
+    def log(self, pod: str, limit_bytes: int) -> bytes:
+        def ask() -> Iterator[str]:
+            return self._client.log(pod, container=CONTAINER, tail_lines=LOG_LINES)
+
+        try:
+            lines = self._call("get", f"pods/log {pod}", ask, absent=None, seconds=LOG_SECONDS)
+        except RefitError:  # never started, or its node does not answer: the log is not worth the run
+            return b""
+        return b"".join(line.encode(errors="replace") for line in lines or ())[-limit_bytes:]
+
+    def _call(
+        self,
+        verb: str,
+        what: str,
+        request: Callable[[], Result],
+        *,
+        seconds: float | None = None,
+        **instead: Any,
+    ) -> Any:
+        """What `request` returns; outages are waited out.
+
+        Args:
+            seconds: How long they are.
+            instead: `absent`, for a 404, and `taken`, for a 409, are returned in their place.
+        """
+        patience = seconds or (LATER_SECONDS if self._has_answered else FIRST_SECONDS)
+        try:
+            for attempt in stamina.retry_context(
+                on=_is_outage, attempts=None, timeout=patience, wait_initial=0.5, wait_max=5.0
+            ):
+                with attempt:
+                    found = request()
+        except _FOREIGN as error:
+            status = _status(error)
+            self._has_answered |= status != 0
+            if status == 404 and "absent" in instead:
+                return instead["absent"]
+            if status == 409 and "taken" in instead:
+                return instead["taken"]
+            raise mapped(error, verb, what, self.namespace) from error
+        self._has_answered = True
+        return found
+
+
+def _client(namespace: str | None) -> Client:
+    """A client whose certificates are verified as Python did before 3.13, as chain and host name.
+
+    Python 3.13 also asks for extensions that the authorities of older clusters lack
+    (https://github.com/kubernetes-client/python/issues/2394).
+    """
+    config = KubeConfig.from_env().get()
+    if config is None or config.user is None:
+        raise SettingsError("the current context names no user")
+    context = verify_cluster(config.cluster, config.user, config.abs_file)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return Client(
+        config,
+        namespace=namespace,
+        transport=httpx2.HTTPTransport(verify=context),
+        timeout=httpx2.Timeout(10, connect=5),
+    )
+
+
+def _is_outage(error: Exception) -> bool:
+    """The same request may succeed a moment later."""
+    if isinstance(error, httpx2.HTTPStatusError):
+        status = error.response.status_code
+        return status == 429 or (status >= 500 and _WEBHOOK not in _words(error))
+    if isinstance(error, msgspec.DecodeError):
+        return True  # an answer that was cut
+    return isinstance(error, httpx2.TransportError) and not _is_untrusted(error)
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """A certificate that does not verify arrives as a ConnectError, like an outage."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def mapped(error: Exception, verb: str, what: str, namespace: str) -> RefitError:
+    """The RefitError that an error of a request stands for."""
+    doing = f"cannot {verb} {what} in namespace {namespace}"
+    if isinstance(error, httpx2.HTTPStatusError):
+        return _answered(error, verb, what, doing)
+    if _is_untrusted(error):
+        return ClusterRefused(
+            f"{doing}: the API server's certificate is not trusted",
+            next="check certificate-authority in KUBECONFIG, and the server's address",
+        )
+    if isinstance(error, SettingsError):
+        return ClusterDenied(f"{doing}: {redact(str(error))}", next=_CHECK_SETTINGS)
+    if isinstance(error, httpx2.TransportError | msgspec.DecodeError):
+        return ClusterAway(
+            f"{doing}: the API server is away ({type(error).__name__})", next="see that it answers: kubectl get jobs"
+        )
+    return ClusterRefused(f"{doing}: {type(error).__name__}: {redact(str(error))}", next=_CHECK_SETTINGS)
+
+
+def _answered(error: httpx2.HTTPStatusError, verb: str, what: str, doing: str) -> RefitError:
+    status, words = error.response.status_code, redact(_words(error))
+    text = f"{doing}: {words} (HTTP {status})"
+    if status == 401:
+        return ClusterDenied(text, next="the credentials are refused: " + _CHECK_SETTINGS)
+    if status == 403 and _QUOTA in words:
+        return NotAdmitted(text, next="raise the quota, or let Jobs end: kubectl describe quota")
+    if status == 403:
+        resource = what.partition(" ")[0]
+        return ClusterDenied(text, next=f"the Role needs the verb {verb} on {resource}; the chart brings it")
+    if _WEBHOOK in words:
+        return NotAdmitted(text, next="see why the admission webhook does not answer")
+    if status == 429 or status >= 500:
+        return ClusterAway(text, next="see that the API server is well: kubectl get jobs")
+    return ClusterRefused(text, next="mend what the server names, in the chart's values or the admission policy")
+
+
+def _status(error: Exception) -> int:
+    return error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else 0
+
+
+def _words(error: httpx2.HTTPStatusError) -> str:
+    """What the server says; a proxy's answer is no Status of Kubernetes."""
+    if isinstance(error, ApiError):
+        return str(error.status.message or error.status.reason or "")
+    return str(error.response.reason_phrase)

@@ -1,0 +1,290 @@
+"""Attempts as Jobs of a cluster in memory."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from refit.core import keys
+from refit.core.domain import Failure, Termination
+from refit.core.errors import Sigterm
+from refit.core.store import ObjectStore, open_store
+from refit.run.cluster import ClusterDenied, NotAdmitted, NoTemplate
+from refit.run.executor import Attempt, failure_of, jitter
+from refit.run.jobs import Templates
+from refit.run.kubernetes import LOG_LIMIT_BYTES, KubernetesExecutor
+from tests.fixtures.cluster import FakeCluster, cron_job
+from tests.fixtures.records import put_manifest, train_manifest
+
+RUN_ID = "20261120t070000-k3fw"
+NAME = f"fd-train-{RUN_ID}-1"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store(f"file://{tmp_path}")
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def executor(cluster: FakeCluster, store: ObjectStore) -> KubernetesExecutor:
+    return make(cluster, store)
+
+
+def make(cluster: FakeCluster, store: ObjectStore, *, leaves_jobs: bool = False) -> KubernetesExecutor:
+    return KubernetesExecutor(
+        cluster, store, "fd", leaves_jobs=leaves_jobs, clock=cluster.clock, sleep=cluster.sleep, now=cluster.now
+    )
+
+
+def attempt(store: ObjectStore, number: int = 1) -> Attempt:
+    return Attempt(store.url, "loans", RUN_ID, "train", number)
+
+
+def failure(kind: str = "data", code: int = 65, message: str = "one class") -> Failure:
+    return Failure(error_class=kind, type="X", step="train", exit_code=code, message=message, next="wait")
+
+
+def last_words(said: Failure | None) -> str:
+    words = Termination(step="train", run_id=RUN_ID, attempt="t", number=1, failure=said, seconds=1.0, max_rss_bytes=1)
+    return words.to_json().decode()
+
+
+def test_an_attempt_is_a_job_and_ends_as_its_pod_does(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, 65, last_words(failure()))
+    told: list[str] = []
+    ended = executor.execute(attempt(store), told.append)
+    assert cluster.created == [NAME]
+    assert (ended.exit_code, ended.log) == (65, f"log of {NAME}\n".encode())
+    assert failure_of(ended, "train") == failure()
+    assert ended.place is not None
+    assert (ended.place.job, ended.place.pod, ended.place.exit_code) == (NAME, f"{NAME}-0", 65)
+    assert ended.place.last_words == ended.last_words
+    assert json.loads(told[0]) == {"event": "pod", "text": f"Job {NAME} stands"}
+
+
+def test_a_job_that_stands_is_followed_and_not_made_again(cluster: FakeCluster, store: ObjectStore) -> None:
+    cluster.otherwise = lambda there, name: None
+    first = make(cluster, store, leaves_jobs=True)
+    cluster.faults["job"] = [ClusterDenied("away")]
+    with pytest.raises(ClusterDenied):
+        first.execute(attempt(store), print)
+    cluster.complete(NAME)
+    assert make(cluster, store).execute(attempt(store), print).exit_code == 0
+    assert cluster.created == [NAME]
+
+
+def test_what_an_attempt_waits_for_is_told_once(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    looks = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        cluster.elapsed += seconds
+        if looks == 5:
+            cluster.pod_documents[NAME].clear()
+            cluster.pod(NAME, running={})
+        if looks == 8:
+            cluster.complete(NAME)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, waiting={"reason": "ErrImagePull", "message": "m"})
+    told: list[str] = []
+    executor.execute(attempt(store), told.append)
+    assert [json.loads(line)["text"] for line in told] == [
+        f"Job {NAME} stands",
+        f"pod {NAME}-0 starts: ErrImagePull: m",
+        f"pod {NAME}-0 runs",
+    ]
+
+
+def test_a_step_that_does_not_start_in_time_is_ended_with_the_pods_own_words(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.pod(
+        name, waiting={"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}
+    )
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert (found.error_class, found.exit_code) == ("start", 75)
+    assert 'secret "x" not found (waited 120 s)' in found.message
+    assert cluster.changed == [NAME]
+    assert 120 < cluster.elapsed < 130
+
+
+def test_a_pod_that_no_node_takes_may_wait_longer(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    cluster.plays["train", 1] = lambda there, name: there.pod(name)["status"].update(conditions=[condition])
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert "0/3 nodes (waited 600 s)" in found.message
+    assert 600 < cluster.elapsed < 610
+
+
+def test_events_tell_why_there_is_no_pod(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: None
+    event = {"metadata": {}, "type": "Warning", "reason": "FailedCreate", "message": "exceeded quota: pods"}
+    cluster.said[NAME] = [event]
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert "FailedCreate: exceeded quota: pods" in found.message
+
+
+def test_a_replaced_pod_has_the_whole_time_to_start(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    def sleep(seconds: float) -> None:
+        cluster.elapsed += seconds
+        if 200 < cluster.elapsed < 210:
+            (one,) = cluster.pod_documents[NAME]
+            one["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+        if cluster.elapsed > 300 and len(cluster.pod_documents[NAME]) == 1:
+            cluster.complete(NAME)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+    assert executor.execute(attempt(store), print).exit_code == 0
+    assert cluster.changed == []
+
+
+def test_a_job_that_is_not_admitted_is_asked_for_again(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.faults["create"] = [NotAdmitted("exceeded quota: count/jobs.batch")] * 3
+    assert executor.execute(attempt(store), print).exit_code == 0
+    assert cluster.created == [NAME]
+
+
+def test_a_job_that_is_not_admitted_for_too_long_did_not_start(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.faults["create"] = [NotAdmitted("exceeded quota: count/jobs.batch")] * 1000
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert (found.error_class, found.exit_code) == ("start", 75)
+    assert "exceeded quota: count/jobs.batch" in found.message
+    assert cluster.created == []
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["manifest", "no manifest"])
+def test_a_deleted_job_is_judged_by_the_manifest(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, is_done: bool
+) -> None:
+    if is_done:
+        put_manifest(store.under("loans/"), train_manifest(RUN_ID))
+    cluster.plays["train", 1] = lambda there, name: there.delete(name)
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert (found is None) == is_done
+    if found:
+        assert (found.error_class, found.type, found.exit_code) == ("killed", "JobGone", 137)
+
+
+def test_what_the_cluster_saw_stands_beside_what_the_step_said(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    said = failure("dependency", 75, "a worker process of the fit was killed")
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, 75, last_words(said), "OOMKilled")
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert (found.error_class, found.exit_code) == ("oom", 137)
+    assert "512Mi" in found.message
+    assert "it said: a worker process" in found.message
+
+
+@pytest.mark.parametrize(("code", "kind"), [(65, "data"), (75, "dependency"), (1, "bug")])
+def test_a_code_without_a_word_has_its_class(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, code: int, kind: str
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, code, "the last lines of the log")
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert found.error_class == kind
+
+
+def test_the_log_is_bounded_and_without_secrets(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-word")
+
+    def play(there: FakeCluster, name: str) -> None:
+        there.complete(name)
+        there.logs[f"{name}-0"] = b"x" * LOG_LIMIT_BYTES + b" s3cr3t-word \xff\n"
+
+    cluster.plays["train", 1] = play
+    log = executor.execute(attempt(store), print).log
+    assert len(log) <= LOG_LIMIT_BYTES
+    assert log.endswith(" *** �\n".encode())
+
+
+@pytest.mark.parametrize("leaves_jobs", [True, False])
+def test_a_coordinator_that_is_asked_to_end_leaves_the_job_only_to_a_next_one(
+    cluster: FakeCluster, store: ObjectStore, leaves_jobs: bool
+) -> None:
+    executor = make(cluster, store, leaves_jobs=leaves_jobs)
+
+    def sleep(seconds: float) -> None:
+        raise Sigterm
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+    with pytest.raises(Sigterm):
+        executor.execute(attempt(store), print)
+    assert cluster.changed == ([] if leaves_jobs else [NAME])
+
+
+def test_a_run_keeps_the_templates_that_it_began_with(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    assert executor.environment("loans", RUN_ID)["image of train"] == "refit-train:1"
+    upgraded = cron_job("train")
+    upgraded["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] = "refit-train:2"
+    cluster.cron_jobs["fd-train"] = upgraded
+    later = make(cluster, store)
+    assert later.environment("loans", RUN_ID)["image of train"] == "refit-train:1"
+    later.execute(attempt(store), print)
+    (container,) = cluster.documents[NAME]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "refit-train:1"
+    kept = store.get("loans/" + keys.templates(RUN_ID))
+    assert Templates.from_json(kept, "templates.json").release == "fd"
+
+
+def test_without_its_release_no_run_begins(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    del cluster.cron_jobs["fd-publish"]
+    with pytest.raises(NoTemplate, match="no CronJob fd-publish in namespace ns"):
+        executor.environment("loans", RUN_ID)
+    assert not store.exists("loans/" + keys.templates(RUN_ID))
+
+
+def test_the_newest_attempt_of_a_run_is_found_by_labels(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    assert executor.begun(attempt(store)) == 0
+    for number in (1, 2):
+        cluster.plays["train", number] = lambda there, name: there.fail(name, 75)
+        executor.execute(attempt(store, number), print)
+    assert executor.begun(attempt(store)) == 2
+    cluster.documents[f"fd-train-{RUN_ID}-2"]["metadata"]["deletionTimestamp"] = cluster.stamp()
+    assert executor.begun(attempt(store)) == 2
+    assert executor.execute(attempt(store, 2), print).seen is not None  # gone: the next one is due
+    assert executor.begun(Attempt(store.url, "loans", RUN_ID, "extract", 1)) == 0
+
+
+def test_the_jitter_of_an_attempt_is_its_own_and_always_the_same(store: ObjectStore) -> None:
+    found = {jitter(attempt(store, number)) for number in range(1, 50)}
+    assert len(found) == 49
+    assert jitter(attempt(store, 7)) in found
+    assert all(0 <= each < 0.25 for each in found)
