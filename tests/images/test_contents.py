@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from packaging.requirements import Requirement
 
 from refit.core.about import __version__
 from tests.images.containers import IMAGES, LOCKED, ROOT, docker, inspected, named, python, start
@@ -57,9 +58,9 @@ def test_all_that_it_is_for_can_be_imported_and_is_compiled(image: str) -> None:
 @pytest.mark.parametrize("image", [image for image in IMAGES if image != "refit-demo"])
 def test_holds_the_locked_packages_and_refit_and_no_other(image: str) -> None:
     lines = (ROOT / "requirements" / f"{LOCKED[image]}.txt").read_text().splitlines()
-    pins = [re.match(r"([\w.-]+)==([\w.]+)(.*)", line) for line in lines]
-    elsewhere = re.compile(r"sys_platform == 'win32'|python_full_version < '3\.1[123]'")
-    locked = {pin[1]: pin[2] for pin in pins if pin and not elsewhere.search(pin[3])}
+    pins = [Requirement(line.removesuffix("\\")) for line in lines if "==" in line]
+    here = {"python_full_version": "3.13.0", "sys_platform": "linux"}
+    locked = {pin.name: str(pin.specifier)[2:] for pin in pins if not pin.marker or pin.marker.evaluate(here)}
     found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in python(image, DISTRIBUTIONS).items()}
     assert found == locked | {"refit": __version__}
 

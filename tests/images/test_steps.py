@@ -52,6 +52,8 @@ def test_check_of_the_file_is_made_where_the_estimator_is(small: World) -> None:
     file.write_bytes(loans.FILE)
     fast = small.start("refit-extract", "refit", "check", "--fast", "--connect", "/store/refit.yaml")
     assert fast.returncode == 0, fast.stderr
+    at_once = small.start("refit-run", "refit", "check", "--fast", "/store/refit.yaml")
+    assert at_once.returncode == 0, at_once.stderr
     full = small.start("refit-train", "refit", "check", "/store/refit.yaml")
     assert full.returncode == 0, full.stderr
 
