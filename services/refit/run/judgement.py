@@ -91,8 +91,9 @@ def _under_way(job: Job, pod: Pod | None) -> GoesOn:
     if pod.unschedulable:
         return GoesOn(False, f"pod {pod.name} waits for a node: {pod.unschedulable}", is_unschedulable=True)
     reason, message = pod.waiting or ("", "")
-    words = f"pod {pod.name} starts" + (f": {': '.join(filter(None, (reason, message)))}" if reason else "")
-    return GoesOn(False, words, asks_for_events="" if message else pod.name)
+    if message:
+        return GoesOn(False, f"pod {pod.name} cannot start: {reason}: {message}")
+    return GoesOn(False, f"pod {pod.name} starts", asks_for_events=pod.name)
 
 
 def _failed(step: StepName, job: Job, pod: Pod | None) -> Over:

@@ -94,7 +94,7 @@ class KubernetesExecutor:
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
         """The Job stands; or returns why the cluster takes none for too long."""
         job = stamp(self._templates(attempt.pipeline, attempt.run_id), attempt)
-        started = self.clock()
+        started, told = self.clock(), ""
         while True:
             try:
                 with effect(f"create job {name}"):
@@ -103,7 +103,9 @@ class KubernetesExecutor:
                 spent = self.clock() - started
                 if spent >= self.start_seconds:
                     return not_started(attempt.step, error.message)
-                _say(tell, f"Job {name} waits: {error.message}")
+                if error.message != told:
+                    _say(tell, f"Job {name} waits: {error.message}")
+                    told = error.message
                 self.sleep(_pause(spent))
             else:
                 _say(tell, f"Job {name} {'stands' if is_new else 'stood already and is followed'}")

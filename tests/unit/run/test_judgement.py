@@ -54,7 +54,7 @@ def judged(found: dict[str, Any] | None, *pods: dict[str, Any]) -> GoesOn | Over
     ("pods", "started", "words"),
     [
         pytest.param([], False, "waits for its pod", id="no pod"),
-        pytest.param([pod(waiting("ContainerCreating"))], False, "ContainerCreating", id="being made"),
+        pytest.param([pod(waiting("ContainerCreating"))], False, "starts", id="being made"),
         pytest.param([pod(waiting("ErrImagePull", "not found"))], False, "ErrImagePull: not found", id="image"),
         pytest.param(
             [pod(waiting("CreateContainerConfigError", 'secret "x" not found'))], False, 'secret "x"', id="secret"

@@ -101,7 +101,7 @@ def test_what_an_attempt_waits_for_is_told_once(
     executor.execute(attempt(store), told.append)
     assert [json.loads(line)["text"] for line in told] == [
         f"Job {NAME} stands",
-        f"pod {NAME}-0 starts: ErrImagePull: m",
+        f"pod {NAME}-0 cannot start: ErrImagePull: m",
         f"pod {NAME}-0 runs",
     ]
 
@@ -163,8 +163,10 @@ def test_a_job_that_is_not_admitted_is_asked_for_again(
     cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
 ) -> None:
     cluster.faults["create"] = [NotAdmitted("exceeded quota: count/jobs.batch")] * 3
-    assert executor.execute(attempt(store), print).exit_code == 0
+    told: list[str] = []
+    assert executor.execute(attempt(store), told.append).exit_code == 0
     assert cluster.created == [NAME]
+    assert ["exceeded quota" in line for line in told] == [True, False]
 
 
 def test_a_job_that_is_not_admitted_for_too_long_did_not_start(
