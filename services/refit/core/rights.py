@@ -44,7 +44,7 @@ class Rights:
 _RUN: Final = (
     keys.run_record(RUN),
     keys.pipeline_file(RUN),
-    f"runs/{RUN}/templates.json",
+    keys.templates(RUN),
     f"runs/{RUN}/log.txt",
     f"{keys.run_logs(RUN)}*",
     keys.outcome(RUN),
