@@ -139,7 +139,6 @@ def test_a_folder_and_a_bucket_agree(folder_store: LocalStore, bucket_store: S3S
         settings=settings(
             max_examples=20,
             stateful_step_count=15,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,
         ),

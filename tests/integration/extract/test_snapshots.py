@@ -303,7 +303,7 @@ STEP = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, min_size=1, max_size=5), overlap=st.integers(0, 3))
 def test_snapshot_equals_a_plain_recomputation(bench: Bench, steps: list[Any], overlap: int) -> None:
     """Late, updated, re-read, doubled and out-of-order rows, against a plain model of what each extract could see."""

@@ -19,7 +19,6 @@ from tests.unit.core.pipeline_files import DEMO, SECTIONS, TEXTBOOK
 VALIDATOR = Draft202012Validator(schema())
 BOUNDED = settings(
     max_examples=examples(300, 2500),
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
     database=None,

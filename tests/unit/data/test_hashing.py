@@ -77,7 +77,7 @@ VALUES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
 
 
 @pytest.mark.parametrize("kind", VALUES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_hash_equals_the_reference(kind: str, data: st.DataObject) -> None:
     type_, values = VALUES[kind]
@@ -86,7 +86,7 @@ def test_hash_equals_the_reference(kind: str, data: st.DataObject) -> None:
     assert hash_rows([pa.array(rows, type_)], "salt").tolist() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.text(max_size=20)), max_size=20), st.text())
 def test_hash_of_several_columns_equals_the_reference(rows: list[tuple[int | None, str | None]], salt: str) -> None:
     columns = [pa.array([row[0] for row in rows], pa.int32()), pa.array([row[1] for row in rows], pa.string())]

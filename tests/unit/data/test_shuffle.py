@@ -41,7 +41,7 @@ def keys_of(found: Shuffled, number: int) -> list[int]:
     return [key for block in found.order(number) for key in found.block(block, number)["key"].to_pylist()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(KEYS, st.lists(st.integers(0, 200), max_size=8), st.integers(0, 5), st.integers(0, 3))
 def test_each_pass_has_every_row_once_in_an_order_that_no_batch_decides(
     tmp_path_factory: pytest.TempPathFactory, keys: list[int], cuts: list[int], seed: int, number: int
@@ -53,7 +53,6 @@ def test_each_pass_has_every_row_once_in_an_order_that_no_batch_decides(
     assert (whole.rows, sum(whole.sizes)) == (len(keys), len(keys))
 
 
-@settings(deadline=None)
 @given(KEYS, st.integers(1, 200))
 def test_the_first_rows_are_those_with_the_smallest_hashes(
     tmp_path_factory: pytest.TempPathFactory, keys: list[int], rows: int

@@ -45,7 +45,7 @@ def model(extracts: list[list[Read]], until: int) -> dict[int, list[tuple[int, i
 READS = st.lists(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 10)), max_size=12), min_size=1, max_size=5)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(extracts=READS, until=st.integers(0, 10), cut=st.integers(0, 10), collide=st.booleans())
 @example(extracts=[[(1, 1)], [(1, 5)], [(1, 3)]], until=4, cut=2, collide=False)
 @example(extracts=[[(1, 3)], [(1, 5)], [(1, 1)]], until=10, cut=2, collide=False)

@@ -120,7 +120,7 @@ def test_an_unknown_column_is_met_with_what_was_meant() -> None:
 
 
 @given(st.text() | st.text(alphabet="id =<>!(),.'\"andbetwisuloc-+e0123456789 ", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         where = read_where(text)
@@ -147,7 +147,7 @@ COMPARISONS: dict[str, Any] = {
     bound=NUMBERS,
     hours=st.tuples(st.integers(0, 20), st.integers(0, 20)),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_conditions_mean_what_plain_python_says_and_cursor_bounds_pass_over_no_row(
     rows: list[tuple[int | None, int]], operator: str, bound: int, hours: tuple[int, int]
 ) -> None:

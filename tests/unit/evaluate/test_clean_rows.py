@@ -98,7 +98,7 @@ EXCLUDED = st.none() | st.tuples(st.integers(0, 20), st.integers(0, 4)).map(lamb
     hours=st.tuples(st.integers(8, 24), st.integers(8, 24)),
     on_all=st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_clean_row_was_trained_on_by_key_or_by_entity(
     extracts: list[list[tuple[Any, ...]]],
     files: tuple[Any, Any],

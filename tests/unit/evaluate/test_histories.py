@@ -398,7 +398,7 @@ def file_of(held: dict[str, Any], window: dict[str, Any], fit_on: FitOn) -> byte
 
 
 @given(weeks=st.lists(WEEKS, min_size=5, max_size=8))
-@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])  # to shrink one takes minutes
+@settings(max_examples=25, derandomize=True, phases=[Phase.generate])  # to shrink one takes minutes
 def over_any_history(weeks: list[Week]) -> None:
     with tempfile.TemporaryDirectory(prefix="history-") as folder:
         history = History(Path(folder))

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import TimeSeriesSplit
 
@@ -24,7 +24,6 @@ def classes_of(rows: int, several: int, seed: int) -> Array:
     return np.random.default_rng(seed).integers(0, several, rows)
 
 
-@settings(deadline=None)
 @given(CURSORS, st.integers(0, 30), COUNTS, SEEDS, st.integers(1, 4), st.data())
 def test_a_fold_by_time_tests_later_rows_of_other_entities_and_known_classes(
     cursors: Array, several: int, count: int, seed: int, classes: int, data: st.DataObject
@@ -45,7 +44,6 @@ def test_a_fold_by_time_tests_later_rows_of_other_entities_and_known_classes(
     assert not tested or max(tested.values()) == 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 80), st.integers(0, 30), COUNTS, SEEDS, st.integers(1, 4), st.data())
 def test_a_fold_by_entity_has_whole_entities(
     rows: int, several: int, count: int, seed: int, classes: int, data: st.DataObject
@@ -61,7 +59,6 @@ def test_a_fold_by_entity_has_whole_entities(
             assert not set(entities[test]) & set(entities[train])
 
 
-@settings(deadline=None)
 @given(st.integers(10, 80), SEEDS, st.data())
 def test_fewer_rows_are_among_more_of_them(rows: int, seed: int, data: st.DataObject) -> None:
     y = classes_of(rows, 2, seed)
