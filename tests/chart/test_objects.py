@@ -142,7 +142,7 @@ def test_a_step_is_a_template_that_starts_nothing(step: str) -> None:
     errors: list[type[RefitError]] = [RefitError, *RefitError.__subclasses__()]
     final = sorted({each.exit_code for each in errors if not each.retried} - {137, 143})
     assert job["podFailurePolicy"]["rules"] == [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "FailJob", "onExitCodes": {"containerName": "step", "operator": "In", "values": final}},
     ]
     pod = job["template"]["spec"]

@@ -27,7 +27,7 @@ spec:
       activeDeadlineSeconds: {{ add $own.deadlineSeconds $own.terminationGracePeriodSeconds (max 570 (sub (mul 10 $start) 30)) }}
       podFailurePolicy:
         rules:
-          - {action: Ignore, onPodConditions: [{type: DisruptionTarget}]}
+          - {action: Ignore, onPodConditions: [{type: DisruptionTarget, status: "True"}]}
           - {action: FailJob, onExitCodes: {containerName: step, operator: In, values: [64, 65, 66, 70, 77, 79]}}
       template:
         metadata:
@@ -75,7 +75,7 @@ spec:
       podReplacementPolicy: Failed
       podFailurePolicy:
         rules:
-          - {action: Ignore, onPodConditions: [{type: DisruptionTarget}]}
+          - {action: Ignore, onPodConditions: [{type: DisruptionTarget, status: "True"}]}
           - {action: FailJob, onExitCodes: {containerName: run, operator: NotIn, values: [0, 137, 143]}}
       template:
         metadata:
