@@ -15,12 +15,17 @@ from tests.images.containers import IMAGES, start
 pytestmark = pytest.mark.timeout(600)
 
 
+def is_done(world: World, step: StepName) -> None:
+    """The step's container ended well, and its manifest stands."""
+    done = world.done.get(step)
+    assert done is not None, f"an earlier step failed: {list(world.done.values())[-1]}"
+    assert done.returncode == 0, done.stderr
+    assert read_manifest(world.store, world.run_id, step, MANIFESTS[step]) is not None
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_step_is_done_by_its_image(small: World, step: StepName) -> None:
-    done = small.done.get(step)
-    assert done is not None, f"an earlier step failed: {list(small.done.values())[-1]}"
-    assert done.returncode == 0, done.stderr
-    assert read_manifest(small.store, small.run_id, step, MANIFESTS[step]) is not None
+    is_done(small, step)
 
 
 def test_steps_of_four_images_make_one_whole_run(small: World) -> None:
@@ -34,10 +39,7 @@ def test_steps_of_four_images_make_one_whole_run(small: World) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_step_with_own_code_is_done_by_an_image_built_on_that_of_train(routes: World, step: StepName) -> None:
-    done = routes.done.get(step)
-    assert done is not None, f"an earlier step failed: {list(routes.done.values())[-1]}"
-    assert done.returncode == 0, done.stderr
-    assert read_manifest(routes.store, routes.run_id, step, MANIFESTS[step]) is not None
+    is_done(routes, step)
 
 
 def test_coordinator_tells_what_is_in_production(small: World) -> None:

@@ -12,6 +12,8 @@ from refit.core.environment import installed
 from refit.core.errors import RefitError
 from refit.core.step import more_memory
 
+LOG_LIMIT_BYTES: Final = 256 * 1024
+"""How much of the end of an attempt's log is kept."""
 RETRIED_CODES: Final = frozenset({74, 75})
 """Beside those of a process that a signal ended."""
 JITTER: Final = 0.25

@@ -20,7 +20,7 @@ from refit.core.errors import ArtifactError, RefitError, Sigterm, TerminatedErro
 from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
-from refit.run.executor import Attempt, Ended, Place
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place
 from refit.run.jobs import (
     ATTEMPT,
     NOT_STARTED,
@@ -35,7 +35,6 @@ from refit.run.jobs import (
 )
 from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, not_started, why_waiting
 
-LOG_LIMIT_BYTES: Final = 256 * 1024
 START_SECONDS: Final = 120.0
 PATIENCE_FOR_NODES: Final = 5
 """How many times longer a pod may wait for a node: an autoscaler takes minutes to bring one."""

@@ -16,11 +16,10 @@ from refit.core.domain import STEPS, StepName, Termination
 from refit.core.errors import ArtifactError
 from refit.core.logs import redact
 from refit.core.step import scratch
-from refit.run.executor import Attempt, Ended, OfThisMachine
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, OfThisMachine
 from refit.run.forkserver import Request, send
 from refit.run.memory import oom_kills
 
-LOG_LIMIT_BYTES: Final = 256 * 1024
 END_SECONDS: Final = 15.0
 SERVE: Final = ("-m", "refit.run.forkserver")
 SERVED: Final[tuple[tuple[StepName, ...], ...]] = (("extract", "publish"), ("train", "evaluate"))

@@ -10,9 +10,9 @@ from refit.core.domain import Failure, Termination
 from refit.core.errors import Sigterm
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterDenied, NotAdmitted, NoTemplate
-from refit.run.executor import Attempt, failure_of, jitter
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, jitter
 from refit.run.jobs import Templates
-from refit.run.kubernetes import LOG_LIMIT_BYTES, KubernetesExecutor
+from refit.run.kubernetes import KubernetesExecutor
 from tests.fixtures.cluster import FakeCluster, cron_job
 from tests.fixtures.records import put_manifest, train_manifest
 
