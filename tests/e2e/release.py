@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from refit.core import keys, registry
-from refit.core.domain import Outcome, RunRecord, StepName
+from refit.core.domain import STEPS, Outcome, RunRecord, StepName
 from refit.core.runs import read_outcome
 from refit.core.step import read_run
 from refit.core.store import ObjectStore, open_store
@@ -26,7 +26,6 @@ from tests.fixtures.scripts import ROOT
 
 NAME: Final = "fd"
 CHART: Final = ROOT / "helm" / "refit"
-STEPS: Final = ("extract", "train", "evaluate", "publish")
 NEVER: Final = "0 0 31 2 *"
 RUN_SECONDS: Final = 180.0
 FILE: Final[dict[str, Any]] = yaml.safe_load(loans.FILE) | {
@@ -74,14 +73,14 @@ class Release:
         assert done.returncode == 0 or not check, done.stderr
         return done
 
-    def install(self, *settings: str, **sections: Any) -> None:
-        """The release stands, or is changed, with these --set and sections of the file from now on."""
-        self._place("install", *settings, **sections)
+    def install(self, *settings: str, chart: Path = CHART, **sections: Any) -> None:
+        """The release stands with these --set and sections of the file, which stay in upgrades."""
+        self._place("install", chart, settings, sections)
 
     def upgrade(self, *settings: str, chart: Path = CHART, **sections: Any) -> None:
-        self._place("upgrade", *settings, chart=chart, **sections)
+        self._place("upgrade", chart, settings, sections)
 
-    def _place(self, verb: str, *settings: str, chart: Path = CHART, **sections: Any) -> None:
+    def _place(self, verb: str, chart: Path, settings: tuple[str, ...], sections: dict[str, Any]) -> None:
         self.settings += settings
         self.file |= sections
         file, values = self.scratch / "refit.yaml", self.scratch / "values.yaml"
@@ -124,6 +123,15 @@ class Release:
         job = f"by-hand-{self._jobs}"
         self.kubectl("create", "job", f"--from=cronjob/{template}", job)
         return job
+
+    def scheduled(self) -> str | None:
+        """The Job that the CronJob made by itself; None: it made none yet."""
+        for job in self.kubectl.everything("jobs"):
+            owners = [owner["name"] for owner in job["metadata"].get("ownerReferences", [])]
+            by_hand = "cronjob.kubernetes.io/instantiate" in job["metadata"].get("annotations", {})
+            if owners == [NAME] and not by_hand:
+                return str(job["metadata"]["name"])
+        return None
 
     def run_id(self, job: str) -> str:
         found = self.kubectl.get("job", job)
@@ -179,6 +187,10 @@ class Release:
 
     def record(self, run: Outcome | str) -> RunRecord:
         return read_run(self.store, id_of(run))
+
+    def kept_file(self, run: Outcome | str) -> str:
+        """The pipeline file that the run goes by."""
+        return self.store.get(keys.pipeline_file(id_of(run))).decode()
 
     def place(self, run: Outcome | str, step: StepName, number: int = 1) -> Place:
         """What is kept of an attempt."""

@@ -30,7 +30,7 @@ def test_from_outside_runs_are_repeated_looked_at_and_taken_back(release: Releas
     release.arrive(FIRST, 63)
     second = release.good()
 
-    again = release.refit("rerun", "loans", "--run", id_of(second), "--from", "evaluate", "--executor", "kubernetes")
+    again = release.refit("rerun", "loans", id_of(second), "--from", "evaluate", "--executor", "kubernetes")
     assert again.returncode == 0, again.stderr
     (third,) = {job["metadata"]["labels"]["refit.dev/run-id"] for job in release.kubectl.everything("jobs")
                 if "refit.dev/run-id" in job["metadata"]["labels"]} - {first.run_id, second.run_id}  # fmt: skip
@@ -46,6 +46,6 @@ def test_from_outside_runs_are_repeated_looked_at_and_taken_back(release: Releas
     assert id_of(second) in logs.stdout
 
     assert release.champion == second.version
-    back = release.refit("rollback", "loans", "--why", "a try")
+    back = release.refit("rollback", "loans", "--reason", "a try")
     assert back.returncode == 0, back.stderr
     assert release.champion == first.version

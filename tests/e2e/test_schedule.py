@@ -14,7 +14,7 @@ SECOND, THIRD = 63, 66
 @pytest.mark.core
 def test_a_schedule_promotes_new_batches_read_what_is_new_and_poisoned_ones_wait(release: Release) -> None:
     release.install(schedule={"cron": "* * * * *", "timezone": "Etc/UTC"})
-    job = until(lambda: _scheduled(release), "Job of the schedule", 90)
+    job = until(release.scheduled, "Job of the schedule", 90)
     release.upgrade("suspend=true", schedule={"cron": NEVER, "timezone": "Etc/UTC"})
     first = release.as_expected(job)
     record = release.record(first)
@@ -36,13 +36,3 @@ def test_a_schedule_promotes_new_batches_read_what_is_new_and_poisoned_ones_wait
     assert third.verdict is not None
     assert "contradict the older ones" in (third.verdict.needs_approval or "")
     assert release.champion == second.version
-
-
-def _scheduled(release: Release) -> str | None:
-    """The Job that the CronJob made by itself."""
-    for job in release.kubectl.everything("jobs"):
-        owners = [owner["name"] for owner in job["metadata"].get("ownerReferences", [])]
-        by_hand = "cronjob.kubernetes.io/instantiate" in job["metadata"].get("annotations", {})
-        if owners == [NAME] and not by_hand:
-            return str(job["metadata"]["name"])
-    return None
