@@ -32,6 +32,7 @@ FILE: Final[dict[str, Any]] = yaml.safe_load(loans.FILE) | {
     "schedule": {"cron": NEVER, "timezone": "Etc/UTC"},
     # What cannot be told apart is promoted: cases need champions that follow each other.
     "evaluate": {"gate": [{"score": "neg_log_loss", "max_loss": 0.1}]},
+    "window": {"kind": "rolling", "length": "84d"},
     "source": {"query": "SELECT * FROM loans", "key": ["loan_id"], "cursor": "applied_at", "min_new_rows": 100},
 }
 SMALL: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
@@ -109,7 +110,7 @@ class Release:
         execute(
             self.servers.dsn(self.database),
             f"INSERT INTO loans SELECT loan_id, now() - interval '1 second', income, amount, region, {label} FROM later"
-            f" WHERE applied_at > timestamptz '{loans.at(first)}' AND applied_at <= timestamptz '{loans.at(last)}'",
+            f" WHERE applied_at >= timestamptz '{loans.at(first)}' AND applied_at < timestamptz '{loans.at(last)}'",
         )
 
     def sql(self, *statements: str) -> None:

@@ -97,7 +97,7 @@ class Servers:
             bank,
             "ALTER TABLE loans RENAME TO later",
             f"CREATE TABLE loans AS SELECT loan_id, {moved} AS applied_at, income, amount, region, defaulted"
-            f" FROM later WHERE applied_at <= timestamptz '{loans.at(FIRST)}'",
+            f" FROM later WHERE applied_at < timestamptz '{loans.at(FIRST)}'",
             f"CREATE ROLE reader LOGIN PASSWORD '{password}'",
             "GRANT SELECT ON loans TO reader",
         )

@@ -1,7 +1,5 @@
 """Steps that fail in their pods, and what is made of it."""
 
-import json
-
 import pytest
 
 from refit.core.domain import Termination
@@ -28,7 +26,7 @@ def test_bad_rows_fail_a_run_at_once_and_all_that_was_seen_says_why(release: Rel
     assert said.failure == outcome.error
     assert release.place(outcome, "extract").last_words == said
     kept = release.refit("logs", "loans", id_of(outcome), "extract")
-    assert outcome.error.message in json.loads(kept.stdout.splitlines()[-1])["message"]
+    assert outcome.error.message.splitlines()[0] in kept.stdout
     assert release.champion is None
 
 
@@ -60,7 +58,7 @@ def test_a_step_that_outgrows_its_memory_says_how_much_to_give(release: Release)
 
 
 def test_a_step_that_never_ends_meets_its_deadline_once(release: Release) -> None:
-    release.install("steps.train.deadlineSeconds=15", model=ENDLESS)
+    release.install("steps.train.deadlineSeconds=30", model=ENDLESS)
     outcome = release.failed(release.start(), 75, "timeout", "deadline", "steps.train.deadlineSeconds")
     assert attempts(outcome) == {"extract": 1, "train": 1}
     log = release.refit("logs", "loans", id_of(outcome), "train")

@@ -6,7 +6,10 @@ from tests.e2e.release import Release, attempts
 
 SECRET = ("steps.train.env[0].name=WORD", "steps.train.env[0].valueFrom.secretKeyRef.name=not-there",
           "steps.train.env[0].valueFrom.secretKeyRef.key=word")  # fmt: skip
-VOLUME = ("steps.train.extraVolumes[0].name=more", "steps.train.extraVolumes[0].secret.secretName=not-there")
+VOLUME = (
+    *("steps.train.extraVolumes[0].name=more", "steps.train.extraVolumes[0].secret.secretName=not-there"),
+    *("steps.train.extraVolumeMounts[0].name=more", "steps.train.extraVolumeMounts[0].mountPath=/more"),
+)
 NO_START = "coordinator.startTimeoutSeconds=10"
 
 
