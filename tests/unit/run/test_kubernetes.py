@@ -49,8 +49,17 @@ def failure(kind: str = "data", code: int = 65, message: str = "one class") -> F
     return Failure(error_class=kind, type="X", step="train", exit_code=code, message=message, next="wait")
 
 
-def last_words(said: Failure | None) -> str:
-    words = Termination(step="train", run_id=RUN_ID, attempt="t", number=1, failure=said, seconds=1.0, max_rss_bytes=1)
+def last_words(said: Failure | None, progress: str = "") -> str:
+    words = Termination(
+        step="train",
+        run_id=RUN_ID,
+        attempt="t",
+        number=1,
+        failure=said,
+        progress=progress,
+        seconds=1.0,
+        max_rss_bytes=1,
+    )
     return words.to_json().decode()
 
 
@@ -203,6 +212,37 @@ def test_what_the_cluster_saw_stands_beside_what_the_step_said(
     assert (found.error_class, found.exit_code) == ("oom", 137)
     assert "512Mi" in found.message
     assert "it said: a worker process" in found.message
+
+
+def test_a_step_that_the_kernel_killed_is_said_to_have_been_where_it_told(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    on_its_way = last_words(None, "fits on 12 rows")
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, 137, on_its_way, "OOMKilled")
+    ended = executor.execute(attempt(store), print)
+    found = failure_of(ended, "train")
+    assert found is not None
+    assert found.error_class == "oom"
+    assert found.message.endswith("the limit of 512Mi was used up; its last progress: fits on 12 rows")
+    assert ended.place is not None
+    assert ended.place.last_words is not None
+    assert ended.place.last_words.progress == "fits on 12 rows"
+
+
+@pytest.mark.parametrize("said", [None, failure("killed", 143, "ended by SIGTERM")], ids=["stuck", "ended well"])
+def test_a_step_that_met_its_deadline_is_said_to_have_been_where_it_told(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, said: Failure | None
+) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        there.fail(name, 143, last_words(said, "fits on 12 rows"))
+        there.pod_documents[name][0]["status"]["reason"] = "DeadlineExceeded"
+
+    cluster.plays["train", 1] = play
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert found.error_class == "timeout"
+    assert "took longer than its deadline" in found.message
+    assert found.message.endswith("; its last progress: fits on 12 rows")
 
 
 @pytest.mark.parametrize(("code", "kind"), [(65, "data"), (75, "dependency"), (1, "bug")])
