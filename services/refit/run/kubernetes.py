@@ -21,6 +21,7 @@ from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
 from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place
+from refit.run.following import Following
 from refit.run.jobs import (
     ATTEMPT,
     NOT_STARTED,
@@ -113,11 +114,14 @@ class KubernetesExecutor:
     def _follow(self, name: str, step: StepName, tell: Callable[[str], None]) -> Over | Gone:
         """The attempt is over, or its Job is gone."""
         begun, told, is_ended = self.clock(), "", False
+        log = Following(self.cluster, tell, self.clock)
         waits_since: float | None = begun
         while True:
             job = self.cluster.job(name)
             state = judge(step, job, self.cluster.pods(name) if job else ())
             if not isinstance(state, GoesOn):
+                if isinstance(state, Over) and state.pod:
+                    log.look(state.pod.name, at_the_end=True)
                 return state
             if state.asks_for_events:
                 words = why_waiting(state, self.cluster.events(state.asks_for_events))
@@ -126,6 +130,8 @@ class KubernetesExecutor:
             if words != told:
                 _say(tell, words)
                 told = words
+            if state.pod:
+                log.look(state.pod)
             waits_since = None if state.has_started else self.clock() if waits_since is None else waits_since
             patience = self.start_seconds * (PATIENCE_FOR_NODES if state.is_unschedulable else 1)
             if waits_since is not None and self.clock() - waits_since > patience and not is_ended:

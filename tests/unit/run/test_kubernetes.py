@@ -115,6 +115,75 @@ def test_what_an_attempt_waits_for_is_told_once(
     ]
 
 
+def writes(cluster: FakeCluster, *lines: str) -> None:
+    """The step's pod runs and writes a line at every look; after the last one it ends, and its Job two looks later."""
+    left = list(lines)
+    looks = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal looks
+        cluster.elapsed += seconds
+        if left:
+            cluster.write(f"{NAME}-0", left.pop(0))
+        else:
+            looks += 1
+        if looks == 2:
+            cluster.pod_documents[NAME].clear()
+            cluster.complete(NAME)
+
+    cluster.sleep = sleep  # type: ignore[method-assign]
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+
+
+def test_a_steps_log_is_told_while_it_runs(cluster: FakeCluster, store: ObjectStore) -> None:
+    writes(cluster, '{"event": "progress", "text": "reads its rows"}', "a warning", "a warning", "the end")
+    told: list[tuple[float, str]] = []
+    ended = make(cluster, store).execute(attempt(store), lambda line: told.append((cluster.elapsed, line)))
+    lines = [(at, line) for at, line in told if '"pod"' not in line]
+    assert [line for _, line in lines] == [
+        '{"event": "progress", "text": "reads its rows"}', "a warning", "a warning", "the end",
+    ]  # fmt: skip
+    assert len({at for at, _ in lines}) == 4  # each at a look of its own
+    assert ended.exit_code == 0
+
+
+def test_what_a_step_wrote_last_is_told_after_its_end(cluster: FakeCluster, store: ObjectStore) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        there.fail(name, 65)
+        there.write(f"{name}-0", "one class")
+
+    cluster.plays["train", 1] = play
+    told: list[str] = []
+    ended = make(cluster, store).execute(attempt(store), told.append)
+    assert told[-1] == "one class"
+    assert ended.log == f"log of {NAME}\n".encode()
+
+
+def test_a_log_that_cannot_be_read_fails_no_step(cluster: FakeCluster, store: ObjectStore) -> None:
+    writes(cluster, "a", "b")
+    cluster.is_node_away = True
+    told: list[str] = []
+    assert make(cluster, store).execute(attempt(store), told.append).exit_code == 0
+    assert all('"pod"' in line for line in told)
+    assert len(cluster.asked_for) == 2  # when it ran, and at the end
+
+
+def test_a_coordinator_that_takes_a_job_up_tells_its_log_again(cluster: FakeCluster, store: ObjectStore) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+    executor = make(cluster, store, leaves_jobs=True)
+
+    def sleep(seconds: float) -> None:
+        raise Sigterm
+
+    executor.sleep = sleep
+    told: list[str] = []
+    cluster.write(f"{NAME}-0", "a")
+    for _ in range(2):
+        with pytest.raises(Sigterm):
+            executor.execute(attempt(store), told.append)
+    assert [line for line in told if '"pod"' not in line] == ["a", "a"]
+
+
 def test_a_step_that_does_not_start_in_time_is_ended_with_the_pods_own_words(
     cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
 ) -> None:
