@@ -89,7 +89,7 @@ class KubernetesExecutor:
         if refused is not None:
             return Ended(refused.exit_code, None, b"", seen=refused, at=self.now(), place=_place(name, refused))
         over = self._follow(name, attempt.step, tell)
-        return self._gone(name, attempt) if isinstance(over, Gone) else self._ended(name, over)
+        return _gone(name, attempt.step) if isinstance(over, Gone) else self._ended(name, over)
 
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
         """The Job stands; or returns why the cluster takes none for too long."""
@@ -159,21 +159,6 @@ class KubernetesExecutor:
         tail = log.encode(errors="replace")[-LOG_LIMIT_BYTES:]
         return Ended(over.exit_code, last_words, tail, seen=_told(over, last_words), at=over.at, place=place)
 
-    def _gone(self, name: str, attempt: Attempt) -> Ended:
-        """The Job was deleted: the manifest decides."""
-        store = self.store.under(f"{attempt.pipeline}/")
-        if store.exists(keys.manifest(attempt.run_id, attempt.step)):
-            return Ended(0, None, b"", place=Place(job=name, pod="", exit_code=0, reason="JobGone"))
-        lost = Failure(
-            error_class="killed",
-            type="JobGone",
-            step=attempt.step,
-            exit_code=OOM,
-            message=f"the Job {name} was deleted before the step was done",
-            next="run again: refit rerun NAME",
-        )
-        return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
-
     def _templates(self, pipeline: str, run_id: str) -> Templates:
         """What the run's Jobs are stamped from: kept with the run when it begins, and then never read anew.
 
@@ -198,6 +183,19 @@ class KubernetesExecutor:
         found = Templates(release=self.release, steps=steps)
         refuse_other(found, self.store.url, pipeline)
         return found
+
+
+def _gone(name: str, step: StepName) -> Ended:
+    """The Job was deleted, so its step was killed; what the step may have left before is the runner's to see."""
+    lost = Failure(
+        error_class="killed",
+        type="JobGone",
+        step=step,
+        exit_code=OOM,
+        message=f"the Job {name} was deleted before it ended",
+        next="run again: refit rerun NAME",
+    )
+    return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
 
 
 def _told(over: Over, last_words: Termination | None) -> Failure | None:

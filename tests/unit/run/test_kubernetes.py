@@ -258,17 +258,14 @@ def test_a_job_that_is_not_admitted_for_too_long_did_not_start(
     assert cluster.created == []
 
 
-@pytest.mark.parametrize("is_done", [True, False], ids=["manifest", "no manifest"])
-def test_a_deleted_job_is_judged_by_the_manifest(
-    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, is_done: bool
+def test_the_step_of_a_deleted_job_was_killed_whatever_it_left(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
 ) -> None:
-    if is_done:
-        put_manifest(store.under("loans/"), train_manifest(RUN_ID))
+    put_manifest(store.under("loans/"), train_manifest(RUN_ID))
     cluster.plays["train", 1] = lambda there, name: there.delete(name)
     found = failure_of(executor.execute(attempt(store), print), "train")
-    assert (found is None) == is_done
-    if found:
-        assert (found.error_class, found.type, found.exit_code) == ("killed", "JobGone", 137)
+    assert found is not None
+    assert (found.error_class, found.type, found.exit_code) == ("killed", "JobGone", 137)
 
 
 def test_what_the_cluster_saw_stands_beside_what_the_step_said(
