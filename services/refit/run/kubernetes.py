@@ -15,7 +15,7 @@ from typing import Any, Final
 from refit.core import keys
 from refit.core.domain import STEPS, Failure, StepName, Termination
 from refit.core.effects import effect
-from refit.core.environment import versions
+from refit.core.environment import of_images
 from refit.core.errors import ArtifactError, RefitError, Sigterm, TerminatedError
 from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
@@ -66,8 +66,7 @@ class KubernetesExecutor:
 
     def environment(self, pipeline: str, run_id: str) -> dict[str, str]:
         """The images that the run's templates name, beside the coordinator's own version."""
-        images = self._templates(pipeline, run_id).images()
-        return {"refit": versions()["refit"], **{f"image of {step}": image for step, image in images.items()}}
+        return of_images(self._templates(pipeline, run_id).images())
 
     def begun(self, attempt: Attempt) -> int:
         labels = {name: value for name, value in labels_of(attempt).items() if name != ATTEMPT}
