@@ -164,6 +164,16 @@ class Cluster(Protocol):
         """The end of what the step's container wrote; empty where nothing can be read."""
         ...
 
+    def recent_log(self, pod: str, seconds: int | None) -> Sequence[str] | None:
+        """The last lines that the step's container wrote, each after its time as the node's clock has it.
+
+        None where they cannot be read now: that is known soon, and nothing is waited out. Raises nothing.
+
+        Args:
+            seconds: Lines of this last time only.
+        """
+        ...
+
 
 def job_of(document: Document) -> Job:
     """A Job of batch/v1."""

@@ -31,6 +31,7 @@ class GoesOn:
         is_unschedulable: No node takes its pod, which an autoscaler may mend.
         words: Where it is, or what it waits for.
         asks_for_events: Only the events of this object tell what it waits for.
+        pod: The one that has a log.
     """
 
     has_started: bool
@@ -38,6 +39,7 @@ class GoesOn:
     is_ending: bool = False
     is_unschedulable: bool = False
     asks_for_events: str = ""
+    pod: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def _under_way(job: Job, pod: Pod | None) -> GoesOn:
     if pod is None:
         return GoesOn(False, "waits for its pod", asks_for_events=job.name)
     if pod.stopped:
-        return GoesOn(True, f"pod {pod.name} has ended", is_ending=True)
+        return GoesOn(True, f"pod {pod.name} has ended", is_ending=True, pod=pod.name)
     if pod.runs:
-        return GoesOn(True, f"pod {pod.name} runs")
+        return GoesOn(True, f"pod {pod.name} runs", pod=pod.name)
     if pod.unschedulable:
         return GoesOn(False, f"pod {pod.name} waits for a node: {pod.unschedulable}", is_unschedulable=True)
     reason, message = pod.waiting or ("", "")

@@ -378,6 +378,24 @@ def test_a_job_that_is_deleted_by_hand_is_followed_by_the_next_attempt(world: Wo
     assert world.jobs() == ["extract-1", "train-1", "train-2", "evaluate-1", "publish-1"]
 
 
+@pytest.mark.parametrize(
+    ("step", "jobs"),
+    [("extract", ["extract-1", "extract-2", *ALL[1:]]), ("train", ALL), ("evaluate", ALL), ("publish", ALL)],
+)
+def test_a_job_that_is_deleted_after_its_manifest_is_done_and_extract_makes_its_move_in_another(
+    world: World, step: StepName, jobs: list[str]
+) -> None:
+    def play(cluster: FakeCluster, name: str) -> None:
+        world.done(cluster, name)
+        cluster.delete(name)
+
+    world.cluster.plays[step, 1] = play
+    assert world.run().outcome == "promoted"
+    assert world.jobs() == jobs
+    place = Place.from_json(world.store.get(keys.attempt_place(world.run_id, step, 1)), "place")
+    assert (place.exit_code, place.reason) == (137, "JobGone")
+
+
 def test_a_rerun_of_a_job_goes_on_after_its_coordinator_died(world: World, dies: Callable[[int], None]) -> None:
     said = Failure(error_class="data", type="X", step="train", exit_code=65, message="it broke")
     words = Termination(step="train", run_id="r", attempt="t", number=1, failure=said, seconds=1.0, max_rss_bytes=1)
