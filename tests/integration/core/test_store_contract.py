@@ -1,4 +1,4 @@
-"""What every object store promises; each test runs against a folder and against a real S3 server."""
+"""What every object store promises; each test runs against a folder and against real S3 servers, MinIO among them."""
 
 import io
 import time
@@ -23,7 +23,7 @@ def fill(store: ObjectStore, *keys: str) -> None:
         store.put(key, key.encode())
 
 
-def test_a_stores_address_opens_it_again(store: ObjectStore, bucket: str) -> None:
+def test_a_stores_address_opens_it_again(store: ObjectStore) -> None:
     store.put("a", b"1")
     again = open_store(store.url)
     assert (again.url, again.get("a")) == (store.url, b"1")
