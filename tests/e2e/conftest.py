@@ -19,7 +19,7 @@ from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.release import Release
 from tests.e2e.servers import Servers
 
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
