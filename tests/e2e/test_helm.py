@@ -30,7 +30,9 @@ def test_a_cluster_takes_all_that_the_chart_renders(namespace: Kubectl, values: 
     assert done.returncode == 0, done.stderr
     objects = [found for found in yaml.safe_load_all(done.stdout) if found]
     for account in sorted({found["spec"]["serviceAccountName"] for found in objects if found["kind"] == "Pod"}):
-        namespace("create", "serviceaccount", "--save-config", account)  # a pod is refused where its account is not there
+        namespace(
+            "create", "serviceaccount", "--save-config", account
+        )  # a pod is refused where its account is not there
     taken(namespace, done.stdout)
 
 

@@ -58,6 +58,7 @@ class Job:
 
     Attributes:
         is_going: It is being deleted.
+        is_failing: It will fail once its pods have ended.
         told: The annotations.
     """
 
@@ -69,6 +70,7 @@ class Job:
     owner: str
     is_going: bool
     ending: Ending | None
+    is_failing: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def job_of(document: Document) -> Job:
         owner=next((each["name"] for each in metadata.get("ownerReferences") or () if each["kind"] == "CronJob"), ""),
         is_going=bool(metadata.get("deletionTimestamp")),
         ending=_ending(ends[0]) if ends else None,
+        is_failing=any(each["type"] == "FailureTarget" for each in met),
     )
 
 

@@ -22,6 +22,8 @@ RUN_ID, STEP, ATTEMPT, PIPELINE = (f"{PREFIX}{word}" for word in ("run-id", "ste
 NOT_STARTED: Final = f"{PREFIX}not-started"
 """The annotation that says why a Job was ended before its step began."""
 RELEASE_LIMIT: Final = 28
+_GRACE_SECONDS: Final = 30
+"""Where a pod names none (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)."""
 _RELEASE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _MANUAL: Final = {"cronjob.kubernetes.io/instantiate": "manual"}
 _SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -61,6 +63,11 @@ class Templates(Record):
     def images(self) -> dict[str, str]:
         """The image of each step, by the step's name."""
         return {step: _container(one)["image"] for step, one in self.steps.items()}
+
+    def grace_seconds(self, step: StepName) -> float:
+        """How long a pod of the step may take to end once it is asked to."""
+        spec = self.steps[step].job["spec"]["template"]["spec"]
+        return float(spec.get("terminationGracePeriodSeconds", _GRACE_SECONDS))
 
 
 def check_release(release: str) -> str:

@@ -34,12 +34,29 @@ from refit.run.jobs import (
     template_name,
     template_of,
 )
-from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, not_started, why_waiting
+from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
 
 START_SECONDS: Final = 120.0
 PATIENCE_FOR_NODES: Final = 5
 """How many times longer a pod may wait for a node: an autoscaler takes minutes to bring one."""
+NODE_SECONDS: Final = 300.0
+"""How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
+
+
+@dataclass
+class Held:
+    """How long something has been so, without a break."""
+
+    clock: Callable[[], float]
+    _since: float | None = None
+
+    def seconds(self, is_so: bool) -> float:
+        if not is_so:
+            self._since = None
+        elif self._since is None:
+            self._since = self.clock()
+        return 0.0 if self._since is None else self.clock() - self._since
 
 
 @dataclass
@@ -87,7 +104,7 @@ class KubernetesExecutor:
         refused = self._begin(name, attempt, tell)
         if refused is not None:
             return Ended(refused.exit_code, None, b"", seen=refused, at=self.now(), place=_place(name, refused))
-        over = self._follow(name, attempt.step, tell)
+        over = self._follow(name, attempt, tell)
         return _gone(name, attempt.step) if isinstance(over, Gone) else self._ended(name, over)
 
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
@@ -110,14 +127,14 @@ class KubernetesExecutor:
                 _say(tell, f"Job {name} {'stands' if is_new else 'stood already and is followed'}")
                 return None
 
-    def _follow(self, name: str, step: StepName, tell: Callable[[str], None]) -> Over | Gone:
-        """The attempt is over, or its Job is gone."""
+    def _follow(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Over | Gone:
+        """The attempt is over, or its Job is gone, or nobody can tell any more."""
         begun, told, is_ended = self.clock(), "", False
-        log = Following(self.cluster, tell, self.clock)
-        waits_since: float | None = begun
+        log, waits, fails = Following(self.cluster, tell, self.clock), Held(self.clock), Held(self.clock)
+        grace = self._templates(attempt.pipeline, attempt.run_id).grace_seconds(attempt.step)
         while True:
             job = self.cluster.job(name)
-            state = judge(step, job, self.cluster.pods(name) if job else ())
+            state = judge(attempt.step, job, self.cluster.pods(name) if job else ())
             if not isinstance(state, GoesOn):
                 if isinstance(state, Over) and state.pod:
                     log.look(state.pod.name, at_the_end=True)
@@ -131,11 +148,12 @@ class KubernetesExecutor:
                 told = words
             if state.pod:
                 log.look(state.pod)
-            waits_since = None if state.has_started else self.clock() if waits_since is None else waits_since
             patience = self.start_seconds * (PATIENCE_FOR_NODES if state.is_unschedulable else 1)
-            if waits_since is not None and self.clock() - waits_since > patience and not is_ended:
+            if waits.seconds(not state.has_started) > patience and not is_ended:
                 self._end(name, f"{words} (waited {patience:.0f} s)")
                 is_ended = True
+            if fails.seconds(state.is_failing) > grace + NODE_SECONDS:
+                return node_lost(attempt.step, name, self.now())
             self.sleep(_pause(0.0 if state.is_ending else self.clock() - begun))
 
     def _end(self, name: str, why: str, *, hurry: bool = False) -> None:

@@ -10,9 +10,9 @@ from refit.core.domain import Failure, Termination
 from refit.core.errors import Sigterm
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterDenied, NotAdmitted, NoTemplate
-from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, jitter
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, is_retried, jitter
 from refit.run.jobs import Templates
-from refit.run.kubernetes import KubernetesExecutor
+from refit.run.kubernetes import NODE_SECONDS, KubernetesExecutor
 from tests.fixtures.cluster import FakeCluster, cron_job
 from tests.fixtures.records import put_manifest, train_manifest
 
@@ -113,6 +113,38 @@ def test_what_an_attempt_waits_for_is_told_once(
         f"pod {NAME}-0 cannot start: ErrImagePull: m",
         f"pod {NAME}-0 runs",
     ]
+
+
+def lose_node(there: FakeCluster, name: str) -> None:
+    """The Job met its deadline, and nobody hears of its pod any more."""
+    there.pod(name, running={})
+    there.condition(name, "FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")
+
+
+def test_a_job_whose_pod_never_ends_is_given_up_once_its_node_had_time_to_come_back(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lose_node
+    ended = executor.execute(attempt(store), print)
+    lost = failure_of(ended, "train")
+    assert lost is not None
+    assert (lost.error_class, lost.type, lost.exit_code) == ("timeout", "NodeLost", 75)
+    assert not is_retried(lost)
+    assert cluster.elapsed == pytest.approx(NODE_SECONDS + 30, abs=10)
+
+
+def test_a_node_that_comes_back_tells_how_the_pod_ended(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    def sleep(seconds: float) -> None:
+        cluster.elapsed += seconds
+        if cluster.elapsed > NODE_SECONDS:
+            cluster.pod_documents[NAME].clear()
+            cluster.fail(NAME, 143)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = lose_node
+    assert executor.execute(attempt(store), print).exit_code == 143
 
 
 def writes(cluster: FakeCluster, *lines: str) -> None:
