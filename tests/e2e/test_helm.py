@@ -58,11 +58,11 @@ def test_helm_test_says_that_all_is_right_or_what_is_not(release: Release) -> No
     release.upgrade(target="gone", window={"kind": "rolling", "length": "42 parsecs"})
     bad = release.helm("test", "--logs", check=False)
     assert bad.returncode != 0
-    assert "parsecs" in bad.stdout + bad.stderr
+    assert "window.length: must be a duration" in bad.stdout
     release.upgrade(window={"kind": "rolling", "length": "42d"})
     absent = release.helm("test", "--logs", check=False)
     assert absent.returncode != 0
-    assert "gone" in absent.stdout + absent.stderr
+    assert "gone" in absent.stdout
 
 
 def test_a_file_with_faults_ends_a_run_at_once_with_all_of_them(release: Release) -> None:
@@ -71,8 +71,8 @@ def test_a_file_with_faults_ends_a_run_at_once_with_all_of_them(release: Release
     until(lambda: release.kubectl.ending(job), "end of the Job")
     assert release.kubectl.ending(job) == ("Failed", "PodFailurePolicy")
     said = release.kubectl("logs", f"job/{job}")
-    assert "parsecs" in said
-    assert "sorting" in said
+    assert "window.length: must be a duration" in said
+    assert "task: must be" in said
     assert release.jobs(release.run_id(job)) == []
 
 
