@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from refit.cli.answer import is_terminal, say, say_json
+from refit.cli.executors import owner
 from refit.cli.options import example, json_option, store_option
 from refit.cli.past import read_lock
 from refit.cli.place import as_time, open_root, read_file
@@ -41,7 +42,7 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
     body, pipeline = read_file(file)
     refuse_future(as_of)
     place = open_root(store).under(f"{pipeline.name}/")
-    refuse_other(place, os.environ.get("REFIT_OWNER") or "local")
+    refuse_other(place, owner(os.environ))
     now = datetime.now(UTC)
     environment = read_environment(place)
     maker = Maker(created_by(), lambda _name, _run_id: environment)

@@ -19,6 +19,8 @@ from refit.run.executor import Attempt
 
 PREFIX: Final = "refit.dev/"
 RUN_ID, STEP, ATTEMPT, PIPELINE = (f"{PREFIX}{word}" for word in ("run-id", "step", "attempt", "pipeline"))
+OWNER: Final = f"{PREFIX}owner"
+"""The annotation of a template that says who runs the pipeline: REFIT_OWNER of the release's coordinator."""
 NOT_STARTED: Final = f"{PREFIX}not-started"
 """The annotation that says why a Job was ended before its step began."""
 RELEASE_LIMIT: Final = 28
@@ -90,6 +92,12 @@ def template_of(cron_job: Document) -> StepTemplate:
     """What is kept of a CronJob of batch/v1."""
     metadata = cron_job["metadata"]
     return StepTemplate(name=metadata["name"], uid=metadata["uid"], job=dict(cron_job["spec"]["jobTemplate"]))
+
+
+def owner_of(cron_job: Document, namespace: str, release: str) -> str:
+    """Who runs the pipeline of the release with this template, in and outside of the cluster."""
+    told: str | None = (cron_job["metadata"].get("annotations") or {}).get(OWNER)
+    return told or f"kubernetes/{namespace}/{release}"
 
 
 def refuse_other(templates: Templates, store_url: str, pipeline: str) -> None:

@@ -22,7 +22,6 @@ class Request:
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
-        owner: Who runs the pipeline; another one may not.
         adopt: Take the pipeline over from another owner.
         is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
     """
@@ -34,7 +33,6 @@ class Request:
     why: str = ""
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
-    owner: str = "local"
     adopt: bool = False
     is_wanted: Callable[[], bool] = lambda: True
 

@@ -75,12 +75,13 @@ class Runner:
         refuse_future(request.as_of)
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.pipeline.name}/")
+        owner = self.identity.owner
         if not request.adopt:
-            refuse_other(store, request.owner)  # before any wait
+            refuse_other(store, owner)  # before any wait
 
         def prepare(run_id: str) -> tuple[RunRecord, bytes]:
             who = self.identity.created_by
-            claim(store, request.owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
+            claim(store, owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
             return new_run(request, run_id, self._maker())
 
         return self._pass(store, request, prepare)
