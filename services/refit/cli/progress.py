@@ -11,7 +11,6 @@ from refit.cli.answer import is_terminal, paint, talk
 from refit.core.domain import Outcome
 from refit.run.events import Event, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 
-
 QUIET_SECONDS: Final = 30.0
 """How long a step may work before a log says how far it is, and then until it says so again."""
 
