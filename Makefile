@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 KUBECTL ?= kubectl
+# How images come into the cluster, and how parts of it are ended and started for tests; both may be empty.
+#   kind: LOAD="kind load docker-image"   minikube: LOAD="minikube image load"
+LOAD ?=
+CONTROL ?=
 HELM_SOURCE := helm.sh/helm/v3/cmd/helm@v3.22.0
 ARGS ?=
 
@@ -26,10 +30,10 @@ IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && ch
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check helm manifests deploy-dev lock bench images smoke clean
+.PHONY: help run test fuzz check helm manifests deploy-dev lock bench images smoke e2e e2e-all clean
 
 help: ## show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the weeks that follow (ARGS=--fresh: anew)
 	@$(BIN)/refit demo $(ARGS)
@@ -81,6 +85,15 @@ images: ## build all images and print their sizes (TAG=dev, BUILD_ARGS="--networ
 
 smoke: $(VENV)/dev.stamp ## start every image alone and run its step (after make images; TAG=dev)
 	@$(IN_TEST_ROOM) REFIT_TEST_TAG=$(TAG) $(BIN)/python -m pytest -n 0 tests/images $(ARGS)
+
+e2e: CASES := -m core
+e2e e2e-all: $(VENV)/dev.stamp
+	@$(KUBECTL) version >/dev/null || { echo "no cluster answers: let KUBECONFIG name one"; exit 1; }
+	@$(if $(LOAD),$(LOAD) $(IMAGES:%=%:$(TAG)),echo "LOAD is empty, so the cluster must have the images already")
+	@$(IN_TEST_ROOM) REFIT_TEST_TAG=$(TAG) REFIT_TEST_CONTROL="$(CONTROL)" \
+	  $(BIN)/python -m pytest -n 0 tests/e2e --durations=0 --durations-min=5 $(CASES) $(ARGS)
+e2e: ## ten cases in the cluster of KUBECONFIG (after make images; LOAD="kind load docker-image")
+e2e-all: ## every case (CONTROL="…" to kill parts of the cluster)
 
 clean: ## remove what was built, but no runs and no data; the next make sets up again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

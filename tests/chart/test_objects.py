@@ -1,5 +1,6 @@
 """What the chart renders, object by object: bare, with everything switched on, and at the limit of length."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from refit.cli.main import refit
 from refit.core.errors import RefitError
+from refit.run.jobs import owner_of
 from tests.fixtures.chart import (
     COMPONENTS,
     EVERYTHING,
@@ -255,6 +257,14 @@ def test_the_coordinator_knows_who_it_is() -> None:
         assert entries["REFIT_NAMESPACE"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
     owner = environment(dict(everything().pods())["fd"])["REFIT_OWNER"]["value"]
     assert owner == "prod-eu/ml/fd"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_templates_tell_who_runs_the_pipeline_to_coordinators_outside(way: Callable[[], Rendered]) -> None:
+    found = way().of_kind("CronJob")
+    release = next(name for name in (LONGEST, "fd") if name in found)
+    owner = environment(job_of(found[release])["template"]["spec"])["REFIT_OWNER"]["value"]
+    assert {owner_of(found[f"{release}-{step}"], "elsewhere", "x") for step in STEPS} == {owner}
 
 
 def test_the_coordinator_runs_by_the_schedule_of_the_file_and_reruns_by_hand() -> None:

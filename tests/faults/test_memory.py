@@ -39,7 +39,7 @@ def test_a_step_that_the_kernel_ends_for_want_of_memory_is_told_apart_and_tried_
 ) -> None:
     before = case.champion_body
     done = case.run(begin=limited, inject=partial(use_up, INSIDE["train"], None))
-    failed_as(done, 75, "oom OutOfMemory", "the memory was used up", "model.sample")
+    failed_as(done, 75, "oom OutOfMemory", "used up; its last progress: saves the model", "model.sample")
     assert done.failure is not None
     assert done.outcome is not None
     assert (done.failure.step, done.failure.exit_code) == ("train", 137)

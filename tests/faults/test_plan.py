@@ -1,16 +1,21 @@
 """`refit plan`: says what the next run then does, and changes nothing."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from refit.core import keys
-from refit.core.domain import LockRef
+from refit.core import environment, keys
+from refit.core.domain import LockRef, VerdictRef
 from refit.core.lock import this_process
 from refit.core.refs import move_ref, read_ref
+from refit.core.step import read_run
+from refit.core.store import open_store
+from refit.run.kubernetes import KubernetesExecutor
 from tests.faults.case import FIRST, SECOND, Case, edited
 from tests.fixtures import loans
 from tests.fixtures.calls import Called, call
+from tests.fixtures.cluster import FakeCluster
 
 ROWS = loans.ROWS_PER_DAY
 
@@ -121,6 +126,44 @@ def test_nothing_new_is_told_as_a_skip(case: Case) -> None:
     out = plan(case, days=FIRST).out
     assert "reads      nothing" in out
     assert "the run is skipped unless 1 new row came" in out
+    assert document["images_assumed"] is False
+    assert "image" not in out
+
+
+def on_a_cluster(case: Case, image: str) -> None:
+    """The last verdict is made one of a run whose steps ran as Jobs."""
+    found = read_ref(case.store, "verdict", VerdictRef)
+    assert found is not None
+    run = read_run(case.store, found[0].run_id)
+    cluster = FakeCluster()
+    container = cluster.cron_jobs["fd-train"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = image
+    with TemporaryDirectory() as folder:
+        executor = KubernetesExecutor(cluster, open_store(f"file://{folder}"), "fd")
+        images = executor.environment("loans", run.run_id)
+    case.store.put(keys.run_record(run.run_id), run.model_copy(update={"environment": images}).to_json())
+    ref = found[0].model_copy(update={"token": "t", "environment_digest": environment.digest(images)})
+    move_ref(case.store, "verdict", ref, found[1])
+
+
+def test_a_pipeline_of_a_cluster_is_planned_for_with_the_images_of_its_last_verdict(case: Case) -> None:
+    on_a_cluster(case, "refit-train:7")
+    document = plan(case, "--json", days=FIRST).document
+    assert (document["may_be_skipped"], document["images_assumed"]) == (True, True)
+    out = plan(case, days=FIRST).out
+    assert "the run is skipped unless 1 new row came" in out
+    assert "whether an image of the release changed is seen when the run begins" in out
+    other = plan(case, "--json", days=FIRST, file=edited(evaluate={"max_shift": 0.4})).document
+    assert (other["may_be_skipped"], other["images_assumed"]) == (False, True)
+
+
+def test_a_verdict_whose_run_is_gone_is_one_of_this_machine(case: Case) -> None:
+    on_a_cluster(case, "refit-train:7")
+    found = read_ref(case.store, "verdict", VerdictRef)
+    assert found is not None
+    case.store.delete(keys.run_record(found[0].run_id))
+    document = plan(case, "--json", days=FIRST).document
+    assert (document["may_be_skipped"], document["images_assumed"]) == (False, False)
 
 
 def test_a_hold_and_a_run_that_goes_on_are_told(case: Case) -> None:

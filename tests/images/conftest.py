@@ -17,7 +17,7 @@ from refit.core.domain import STEPS, StepName
 from refit.core.runs import new_run_id
 from refit.core.store import ObjectStore, open_store
 from refit.demo.postgres import on_database
-from refit.run.request import Request, new_run
+from refit.run.request import Maker, Request, new_run
 from tests.fixtures import loans
 from tests.fixtures.postgres import execute
 from tests.images.containers import IMAGES, ROOT, Done, docker, named, start
@@ -74,7 +74,8 @@ def begin(folder: Path, dsn: str, file: bytes, as_of: datetime) -> World:
     pipeline = parse_pipeline(file, "refit.yaml")
     root = folder / "store"
     store = open_store(file_url(root)).under(f"{pipeline.name}/")
-    run, body = new_run(Request(pipeline, file, as_of=as_of), new_run_id(datetime.now(UTC)))
+    maker = Maker("tests", lambda _name, _run_id: {"image of train": "refit-train"})
+    run, body = new_run(Request(pipeline, file, as_of=as_of), new_run_id(datetime.now(UTC)), maker)
     store.put(run.file.key, body)
     store.create(keys.run_record(run.run_id), run.to_json())
     for place in (root, *root.rglob("*")):

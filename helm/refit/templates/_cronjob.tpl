@@ -11,6 +11,8 @@ kind: CronJob
 metadata:
   name: {{ include "refit.release" .root }}-{{ .component }}
   labels: {{- include "refit.labels" . | nindent 4 }}
+  annotations:
+    refit.dev/owner: {{ include "refit.owner" .root | quote }}
 spec:
   schedule: "0 0 31 2 *"
   suspend: true

@@ -89,7 +89,7 @@
 - {name: REFIT_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
 - {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
 - {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-- {name: REFIT_OWNER, value: {{ printf "%s/%s/%s" .root.Values.cluster .root.Release.Namespace (include "refit.release" .root) | quote }}}
+- {name: REFIT_OWNER, value: {{ include "refit.owner" .root | quote }}}
 - {name: REFIT_START_TIMEOUT, value: {{ .root.Values.coordinator.startTimeoutSeconds | int | quote }}}
 {{- include "refit.env.store" . }}
 {{- include "refit.env.given" . }}

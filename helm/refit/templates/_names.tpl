@@ -12,6 +12,11 @@ and hyphens that is 60, which leaves room for the index of a shard below the lim
 {{- .Release.Name -}}
 {{- end -}}
 
+{{/* Who runs the pipeline in the bucket: REFIT_OWNER, which a coordinator outside of the cluster reads from the templates. */}}
+{{- define "refit.owner" -}}
+{{- printf "%s/%s/%s" .Values.cluster .Release.Namespace (include "refit.release" .) -}}
+{{- end -}}
+
 {{/* The values of a component: dict "root" . "component" "train" */}}
 {{- define "refit.component" -}}
 {{- $own := eq .component "run" | ternary .root.Values.coordinator (get .root.Values.steps .component) -}}

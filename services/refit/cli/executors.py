@@ -3,17 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Final
 
 from refit.cli.place import Place
 from refit.core.addresses import Bucket, parse_url
 from refit.core.errors import ConfigError
 from refit.run.executor import Executor
-from refit.run.identity import Identity, of_job
+from refit.run.identity import LOCAL, Identity, of_job, release_owner
 from refit.run.jobs import check_release
 from refit.run.local import LocalExecutor
-
-_DEFAULT_OWNER: Final = "local"
 
 
 class NotReached(ConfigError):
@@ -34,8 +31,8 @@ class BadTimeout(ConfigError):
 
 
 def owner(environment: Mapping[str, str]) -> str:
-    """Who may run a pipeline from here."""
-    return environment.get("REFIT_OWNER") or _DEFAULT_OWNER
+    """Who may run a pipeline on this machine."""
+    return environment.get("REFIT_OWNER") or LOCAL
 
 
 @contextmanager
@@ -53,7 +50,7 @@ def opened(kind: str, place: Place) -> Iterator[tuple[Executor, Identity]]:
         yield _on_cluster(place, os.environ)
         return
     with closing(LocalExecutor()) as steps:
-        yield steps, Identity()
+        yield steps, Identity(owner=owner(os.environ))
 
 
 def _on_cluster(place: Place, environment: Mapping[str, str]) -> tuple[Executor, Identity]:
@@ -66,8 +63,10 @@ def _on_cluster(place: Place, environment: Mapping[str, str]) -> tuple[Executor,
     start_seconds = _seconds(environment.get("REFIT_START_TIMEOUT"), START_SECONDS)
     job = environment.get("REFIT_JOB")
     cluster = Kube(environment.get("REFIT_NAMESPACE") or None, is_known=bool(job))
+    # A laptop that named another owner would keep the release from its own pipeline.
+    mine = environment.get("REFIT_OWNER") or release_owner(cluster, release)
     named = environment.get("REFIT_CREATED_BY") or None
-    identity = of_job(cluster, job, owner(environment), named) if job else Identity()
+    identity = of_job(cluster, job, mine, named) if job else Identity(owner=mine)
     steps = KubernetesExecutor(cluster, place.root, release, start_seconds, leaves_jobs=identity.run_id is not None)
     return steps, identity
 

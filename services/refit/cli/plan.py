@@ -10,18 +10,20 @@ from typing import Any
 import click
 
 from refit.cli.answer import is_terminal, say, say_json
+from refit.cli.executors import owner
 from refit.cli.options import example, json_option, store_option
 from refit.cli.past import read_lock
 from refit.cli.place import as_time, open_root, read_file
 from refit.cli.preview import lines
-from refit.cli.prospect import Planned, approval, gains, read_prospect
+from refit.cli.prospect import Planned, approval, gains, read_environment, read_prospect
 from refit.cli.runs import iso
 from refit.core.config_search import Search, most
 from refit.core.context import Context
+from refit.core.environment import created_by
 from refit.core.owner import refuse_other
 from refit.data.split import window_end, window_start
 from refit.extract.forecast import forecast
-from refit.run.request import Request, new_run, refuse_future
+from refit.run.request import Maker, Request, new_run, refuse_future
 
 
 @click.command(epilog=example("refit plan refit.yaml", "refit plan refit.yaml --full-refresh --json"))
@@ -40,9 +42,11 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
     body, pipeline = read_file(file)
     refuse_future(as_of)
     place = open_root(store).under(f"{pipeline.name}/")
-    refuse_other(place, os.environ.get("REFIT_OWNER") or "local")
+    refuse_other(place, owner(os.environ))
     now = datetime.now(UTC)
-    run, _ = new_run(Request(pipeline, body, as_of=as_of, full_refresh=full_refresh), "plan")
+    environment = read_environment(place)
+    maker = Maker(created_by(), lambda _name, _run_id: environment)
+    run, _ = new_run(Request(pipeline, body, as_of=as_of, full_refresh=full_refresh), "plan", maker)
     with tempfile.TemporaryDirectory(prefix="refit-plan-") as folder:
         context = Context(place, pipeline, run, "extract", "plan", 1, Path(folder), now, lambda _text: None)
         planned = Planned(pipeline, run, forecast(context), read_prospect(place, pipeline), read_lock(place, now))
@@ -68,6 +72,7 @@ def document(planned: Planned) -> dict[str, Any]:
         "fresh_reason": read.todo.fresh_reason or None,
         "rows": {"window": planned.window_rows, "clean": planned.clean_rows, "new_since_verdict": read.new + read.rows},
         "may_be_skipped": planned.may_be_skipped,
+        "images_assumed": planned.assumes_images,
         "champion": {"version": champion.version, "as_of": iso(champion.as_of)} if champion else None,
         "gate": [
             {"score": line.score, "line": line.line, "limit": line.limit, "detectable": gain} for line, gain in found

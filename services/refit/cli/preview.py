@@ -55,6 +55,8 @@ def _read_lines(planned: Planned, *, local: bool) -> Iterator[str]:
     if planned.may_be_skipped:
         least = words.plural(planned.pipeline.source.min_new_rows, "new row")
         yield _labelled("", f"the run is skipped unless {least} came since the last verdict: nothing else changed")
+        if planned.assumes_images:
+            yield _labelled("", "  here, that is: whether an image of the release changed is seen when the run begins")
 
 
 def _comparison_lines(planned: Planned, *, local: bool) -> Iterator[str]:

@@ -2,17 +2,22 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 from typing import Final
 
 from refit.cli.past import Held
+from refit.core import environment
 from refit.core.config import GateLine, Pipeline
 from refit.core.context import read_manifest
-from refit.core.domain import STEPS, EvaluateManifest, ExtractManifest, Line, Move, RunRecord, StepName
+from refit.core.domain import STEPS, EvaluateManifest, ExtractManifest, Line, Move, RunRecord, StepName, VerdictRef
+from refit.core.errors import ArtifactError, ConfigError
+from refit.core.refs import read_ref
 from refit.core.registry import read_champion
 from refit.core.runs import read_outcome, recorded_runs
+from refit.core.step import read_run
 from refit.core.store import ObjectStore
 from refit.extract.forecast import Forecast
 
@@ -88,10 +93,27 @@ class Planned:
         return round(known.share * self.window_rows) if known else None
 
     @property
+    def assumes_images(self) -> bool:
+        """Its steps are taken to run in the images of the last verdict's run, which the cluster alone knows by now."""
+        return environment.tells_images(self.run.environment)
+
+    @property
     def may_be_skipped(self) -> bool:
         """The planner never says less than 1, so that 1 row may be none."""
         expected = self.read.new + (self.read.rows if self.read.rows > 1 else 0)
         return self.read.unchanged and not self.read.todo.fresh and expected < self.pipeline.source.min_new_rows
+
+
+def read_environment(store: ObjectStore) -> dict[str, str]:
+    """What a run's steps will run, as far as it is known here.
+
+    That is what is installed here; but where the last verdict came from a cluster, the images of that run.
+    """
+    verdict = read_ref(store, "verdict", VerdictRef)
+    with suppress(ArtifactError, ConfigError):  # its record may be gone or damaged
+        if verdict and environment.tells_images(known := read_run(store, verdict[0].run_id).environment):
+            return known
+    return environment.installed()
 
 
 def read_prospect(store: ObjectStore, pipeline: Pipeline) -> Prospect:

@@ -1,6 +1,5 @@
 """`refit run`: the main job."""
 
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ import click
 from refit.cli.answer import is_terminal, say_json, talk
 from refit.cli.due import read_due
 from refit.cli.ending import as_ended, not_started, tell
-from refit.cli.executors import opened, owner
+from refit.cli.executors import opened
 from refit.cli.options import example, executor_option, json_option, store_option, wait_option, why_option
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
@@ -72,7 +71,6 @@ def run(
         full_refresh=full_refresh,
         why=why or "",
         wait_seconds=wait,
-        owner=owner(os.environ),
         adopt=adopt,
         is_wanted=lambda: not if_due or read_due(place.store, pipeline, datetime.now(UTC)).is_due,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from refit.cli.past import PastRun, read_past
 from refit.cli.place import Place
-from refit.core import artifacts
+from refit.core import artifacts, environment
 from refit.core.context import read_manifest
 from refit.core.domain import EvaluateManifest, ExtractManifest, Rows, RunRecord, TrainManifest
 from refit.core.errors import ArtifactError
@@ -26,6 +26,7 @@ class Side:
         profile: Of the rows that its extract read; None where it read none, or the profile is gone.
         scores: Of each model that it scored.
         params: What its model was built with; None where it trained none.
+        versions: What its steps ran: all that was installed, or images and the main libraries in them.
     """
 
     past: PastRun
@@ -35,6 +36,7 @@ class Side:
     rows: Rows
     scores: Mapping[str, Mapping[str, float | None]]
     params: Mapping[str, Any] | None
+    versions: Mapping[str, str]
 
 
 def read_side(place: Place, run_id: str) -> Side:
@@ -57,7 +59,13 @@ def read_side(place: Place, run_id: str) -> Side:
         rows=rows,
         scores=evaluate.scores if evaluate else {},
         params=train.params if train else None,
+        versions=_versions(run, train),
     )
+
+
+def _versions(run: RunRecord, train: TrainManifest | None) -> Mapping[str, str]:
+    inside = train.environment if train and environment.tells_images(run.environment) else {}
+    return {**inside, **run.environment}
 
 
 def _file(place: Place, run: RunRecord) -> list[str] | None:
@@ -109,9 +117,10 @@ def param_changes(before: Side, after: Side) -> dict[str, tuple[Any, Any]] | Non
 
 
 def version_changes(before: Side, after: Side) -> dict[str, tuple[str | None, str | None]]:
-    """Python, machine and libraries that differ."""
-    was, is_ = before.run.environment, after.run.environment
-    names = sorted({*was, *is_})
+    """Python, machine, libraries and images that differ; where a run tells images, of what both runs tell."""
+    was, is_ = before.versions, after.versions
+    in_images = environment.tells_images(was) or environment.tells_images(is_)
+    names = sorted(was.keys() & is_.keys() if in_images else was.keys() | is_.keys())
     return {name: (was.get(name), is_.get(name)) for name in names if was.get(name) != is_.get(name)}
 
 

@@ -20,6 +20,8 @@ MAIN_PACKAGES = (
 
 MODEL_PACKAGES = ("refit", "python", "machine", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
+_IMAGE = "image of "
+
 
 @functools.cache
 def versions(names: tuple[str, ...] = MAIN_PACKAGES) -> dict[str, str]:
@@ -48,6 +50,16 @@ def changes(then: Mapping[str, str], packages: Collection[str] = ()) -> tuple[st
         for name in names
         if then.get(name) != here.get(name)
     )
+
+
+def of_images(images: Mapping[str, str]) -> dict[str, str]:
+    """What a run depends on whose steps run in images, by the step: these, and the refit that coordinates."""
+    return {"refit": __version__, **{f"{_IMAGE}{step}": image for step, image in images.items()}}
+
+
+def tells_images(environment: Mapping[str, str]) -> bool:
+    """Whether a run's environment names images, and not what is installed in them."""
+    return any(name.startswith(_IMAGE) for name in environment)
 
 
 @functools.cache

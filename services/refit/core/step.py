@@ -15,7 +15,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Final, NoReturn
 from refit.core import artifacts, keys, logs
 from refit.core.config import parse_pipeline
 from refit.core.context import Context, max_rss_bytes, read_manifest
-from refit.core.domain import Failure, Manifest, RunRecord, StepName, Termination
+from refit.core.domain import Failure, Manifest, RunRecord, StepName
 from refit.core.errors import (
     ConfigError,
     DependencyError,
@@ -36,11 +35,11 @@ from refit.core.errors import (
     SupersededError,
     TerminatedError,
 )
+from refit.core.last_words import LastWords, message_file
 from refit.core.refs import new_token
 from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_store
 
 GRACE_SECONDS: Final = 10.0
-MESSAGE_BYTES: Final = 4096
 _OUT_OF_MEMORY: Final = 137
 _ASKED: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -81,16 +80,17 @@ def main(step: Step) -> NoReturn:
 @logs.one_call()
 def attempt(step: Step, environment: Mapping[str, str]) -> int:
     """One try of the step; returns its exit code, and never raises."""
-    started, begun, token = datetime.now(UTC), time.monotonic(), new_token()
-    run_id, number = environment.get("REFIT_RUN_ID", ""), 1
+    started, token = datetime.now(UTC), new_token()
+    run_id = environment.get("REFIT_RUN_ID", "")
+    words = LastWords(message_file(environment), step.name, run_id, token)
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
     failure, store = None, None
     try:
-        number = _number(environment)
+        words.number = _number(environment)
         store = open_store(environment.get("REFIT_STORE") or default_url(environment, Path.cwd()))
         store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
-        _run(step, store, _required(environment, "REFIT_RUN_ID"), token, number, started)
+        _run(step, store, _required(environment, "REFIT_RUN_ID"), words, started)
     except BaseException as error:  # noqa: BLE001  the one place where everything ends
         _listen_no_more()  # or a signal would end what is written here
         failure = describe(error, step.name)
@@ -99,37 +99,33 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
         )
     finally:
         _listen_no_more()
-    last_words = Termination(
-        step=step.name,
-        run_id=run_id,
-        attempt=token,
-        number=number,
-        failure=failure,
-        seconds=time.monotonic() - begun,
-        max_rss_bytes=max_rss_bytes(),
-    )
-    _leave(last_words, environment, store)
+    words.leave(failure, store)
     return failure.exit_code if failure else 0
 
 
-def _run(step: Step, store: ObjectStore, run_id: str, token: str, number: int, started: datetime) -> None:
+def _run(step: Step, store: ObjectStore, run_id: str, words: LastWords, started: datetime) -> None:
     run = read_run(store, run_id)
     manifest = read_manifest(store, run_id, step.name, step.kind)
     if manifest is None:
         pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
         if pipeline.sensitive:
             logs.withhold()
+
+        def report(text: str) -> None:
+            words.tell(text)
+            logs.logger().info("progress", text=text)
+
         with scratch(step.name) as folder:
             context = Context(
                 store=store,
                 pipeline=pipeline,
                 run=run,
                 step=step.name,
-                attempt=token,
-                number=number,
+                attempt=words.attempt,
+                number=words.number,
                 folder=Path(folder),
                 started_at=started,
-                report=lambda text: logs.logger().info("progress", text=text),
+                report=report,
             )
             manifest = record(store, step.run(context), step.kind)
     if step.settle:
@@ -238,21 +234,6 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if value := environment.get(name):
         return value
     raise RunUnknown(f"{name} is not set", next="steps are started by refit run; by hand: refit step STEP needs it")
-
-
-def _leave(last_words: Termination, environment: Mapping[str, str], store: ObjectStore | None) -> None:
-    """Writes the last words for the coordinator and, where the store still answers, beside the artifacts."""
-    body, failure, length = last_words.to_json(), last_words.failure, 1000
-    while failure and length and len(body) > MESSAGE_BYTES:  # a character has up to 6 bytes in JSON
-        short = failure.model_copy(update={"message": failure.message[:length], "next": failure.next[:length]})
-        body, length = last_words.model_copy(update={"failure": short}).to_json(), length // 2
-    path = Path(environment.get("REFIT_TERMINATION") or "/dev/termination-log")
-    with suppress(OSError):
-        if path.exists():
-            path.write_bytes(body)
-    if store is not None and last_words.run_id:
-        with suppress(RefitError):
-            store.put(keys.artifact(last_words.run_id, last_words.step, last_words.attempt, "attempt.json"), body)
 
 
 def _end_when_asked() -> None:

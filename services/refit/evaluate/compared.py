@@ -49,6 +49,7 @@ def compare(context: Context, reader: SnapshotReader, train: TrainManifest) -> C
         UnknownScore, UnusableScore: a score of the file does not fit (ConfigError).
         ArtifactError: the candidate or its snapshot is gone or altered.
     """
+    context.report("loads the models, and looks for rows that none has seen")
     current = read_champion(context.store)
     move = current[0] if current else None
     candidate, opponents = the_candidate(context, reader, train), find_opponents(context, move)

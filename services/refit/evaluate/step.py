@@ -48,8 +48,10 @@ def evaluate(context: Context) -> EvaluateManifest:
     assert extract.snapshot is not None
     reader = SnapshotReader(extract.snapshot, context.pipeline, context.run.as_of, context.fetch)
     last = read_ref(context.store, "verdict", VerdictRef)
+    context.report("looks back at the last promotion")
     promise = look_back(context, reader)  # first, so that its two models are gone when the others are loaded
     compared = compare(context, reader, train)
+    context.report("judges the candidate")
     decision = decide(context, reader, compared, last[0] if last else None)
     twins, untold = hold_against_twin(context, reader, compared.move, decision)
     refit, of_refit = fit_again(context, reader, train, compared, decision)
@@ -67,6 +69,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         "refit": refit,
         "twins": twins,
     }
+    context.report("writes the report")
     facts = Facts(
         run=context.run,
         extract=extract,

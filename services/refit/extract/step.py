@@ -141,6 +141,7 @@ def _read(
         refuse_unfit(excluded, known)
         todo = plan(context.pipeline, context.run, before, known, releases(context.store))
         _older_objects(context, todo)
+        context.report("asks for new rows")
         rows = read_rows(context, database, query, columns, todo.bounds) if todo.bounds else None
     return todo, known, rows
 
@@ -214,6 +215,7 @@ def _in_window(context: Context, part: Part) -> bool:
 
 def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]:
     """What was read now as a batch, its updates found and written."""
+    context.report(f"{rows.read:,} rows read, which are looked for among older ones")
     updates = ["old_part", "new_part"]  # few distinct values
     counts, stream = find_updates(
         _search(context, todo.older, rows),

@@ -159,6 +159,7 @@ def _at_once(
     tune: Tune | None,
 ) -> Fitted:
     pipeline, searched = reader.pipeline, None
+    tell("reads its rows")
     rows, model = read(reader, chosen.columns, among.side, among.classes), pipeline.model
     if tune is not None:
         model, searched = tune(rows)
@@ -182,6 +183,7 @@ def _in_batches(
     keeper: Keeper,
     folder: Path | None,
 ) -> Fitted:
+    tell("reads and shuffles its rows")
     with scratch("shuffle", folder) as room, _returning_memory():
         rows = deal_rows(reader, chosen.columns, Path(room), among.side, among.classes)
         made = fit(steps, rows, reader.pipeline, keeper, tell)

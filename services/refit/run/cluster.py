@@ -58,6 +58,7 @@ class Job:
 
     Attributes:
         is_going: It is being deleted.
+        is_failing: It will fail once its pods have ended.
         told: The annotations.
     """
 
@@ -69,6 +70,7 @@ class Job:
     owner: str
     is_going: bool
     ending: Ending | None
+    is_failing: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,16 @@ class Cluster(Protocol):
         """The end of what the step's container wrote; empty where nothing can be read."""
         ...
 
+    def recent_log(self, pod: str, seconds: int | None) -> Sequence[str] | None:
+        """The last lines that the step's container wrote, each after its time as the node's clock has it.
+
+        None where they cannot be read now: that is known soon, and nothing is waited out. Raises nothing.
+
+        Args:
+            seconds: Lines of this last time only.
+        """
+        ...
+
 
 def job_of(document: Document) -> Job:
     """A Job of batch/v1."""
@@ -179,6 +191,7 @@ def job_of(document: Document) -> Job:
         owner=next((each["name"] for each in metadata.get("ownerReferences") or () if each["kind"] == "CronJob"), ""),
         is_going=bool(metadata.get("deletionTimestamp")),
         ending=_ending(ends[0]) if ends else None,
+        is_failing=any(each["type"] == "FailureTarget" for each in met),
     )
 
 

@@ -20,6 +20,8 @@ JITTER: Final = 0.25
 """The most that a pause is lengthened by, as a part of it."""
 _CRASHES: Final = frozenset({"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"})
 """What the kernel or a library's own code ends a process with when native code goes wrong."""
+_CUT_SHORT: Final = frozenset({"disk", "killed", "oom", "timeout"})
+"""Classes of failures of which it helps to know how far the step was."""
 _CLASSES: Final = {known.exit_code: known.error_class for known in RefitError.__subclasses__() if known.exit_code < 128}
 """What exit codes mean where a process left no word."""
 
@@ -51,7 +53,7 @@ class Ended:
 
     Attributes:
         exit_code: 0, a code of core/errors.py, or 128 + n for a process that signal n ended.
-        last_words: What the process left as its termination message; None when it died without a word.
+        last_words: What the process left as its termination message; None when it never wrote one.
         log: The tail of what it wrote to stderr, without secrets.
         starved: The kernel ended a process for want of memory meanwhile.
         seen: What the executor itself saw go wrong, where the attempt could not say it.
@@ -103,7 +105,18 @@ def jitter(attempt: Attempt) -> float:
 
 
 def failure_of(ended: Ended, step: StepName) -> Failure | None:
-    """Why the attempt failed; None when it did not. A process that a signal ended before it left a word was killed."""
+    """Why the attempt failed; None when it did not. A process that a signal ended before it left a word was killed.
+
+    Where it was cut short the message says how far it had told to be.
+    """
+    failure = _why(ended, step)
+    progress = ended.last_words.progress if ended.last_words else ""
+    if failure is None or failure.error_class not in _CUT_SHORT or not progress:
+        return failure
+    return failure.model_copy(update={"message": f"{failure.message}; its last progress: {progress}"})
+
+
+def _why(ended: Ended, step: StepName) -> Failure | None:
     if ended.seen is not None:
         return ended.seen
     if ended.exit_code == 0:

@@ -19,9 +19,13 @@ from refit.run.executor import Attempt
 
 PREFIX: Final = "refit.dev/"
 RUN_ID, STEP, ATTEMPT, PIPELINE = (f"{PREFIX}{word}" for word in ("run-id", "step", "attempt", "pipeline"))
+OWNER: Final = f"{PREFIX}owner"
+"""The annotation of a template that says who runs the pipeline: REFIT_OWNER of the release's coordinator."""
 NOT_STARTED: Final = f"{PREFIX}not-started"
 """The annotation that says why a Job was ended before its step began."""
 RELEASE_LIMIT: Final = 28
+_GRACE_SECONDS: Final = 30
+"""Where a pod names none (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)."""
 _RELEASE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _MANUAL: Final = {"cronjob.kubernetes.io/instantiate": "manual"}
 _SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -62,6 +66,11 @@ class Templates(Record):
         """The image of each step, by the step's name."""
         return {step: _container(one)["image"] for step, one in self.steps.items()}
 
+    def grace_seconds(self, step: StepName) -> float:
+        """How long a pod of the step may take to end once it is asked to."""
+        spec = self.steps[step].job["spec"]["template"]["spec"]
+        return float(spec.get("terminationGracePeriodSeconds", _GRACE_SECONDS))
+
 
 def check_release(release: str) -> str:
     """The release's name. Raises BadRelease."""
@@ -83,6 +92,12 @@ def template_of(cron_job: Document) -> StepTemplate:
     """What is kept of a CronJob of batch/v1."""
     metadata = cron_job["metadata"]
     return StepTemplate(name=metadata["name"], uid=metadata["uid"], job=dict(cron_job["spec"]["jobTemplate"]))
+
+
+def owner_of(cron_job: Document, namespace: str, release: str) -> str:
+    """Who runs the pipeline of the release with this template, in and outside of the cluster."""
+    told: str | None = (cron_job["metadata"].get("annotations") or {}).get(OWNER)
+    return told or f"kubernetes/{namespace}/{release}"
 
 
 def refuse_other(templates: Templates, store_url: str, pipeline: str) -> None:

@@ -5,7 +5,7 @@ A Job's conditions decide, never a count of pods. The newest pod that was not ev
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -28,16 +28,20 @@ class GoesOn:
     Attributes:
         has_started: The step's own process has begun, now or before.
         is_ending: The step's process has ended, and the Job does not know it yet.
+        is_failing: The Job waits for the end of its pod, which a node that is away never tells.
         is_unschedulable: No node takes its pod, which an autoscaler may mend.
         words: Where it is, or what it waits for.
         asks_for_events: Only the events of this object tell what it waits for.
+        pod: The one that has a log.
     """
 
     has_started: bool
     words: str
     is_ending: bool = False
+    is_failing: bool = False
     is_unschedulable: bool = False
     asks_for_events: str = ""
+    pod: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def judge(step: StepName, job: Job | None, pods: Sequence[Pod]) -> GoesOn | Over
     own = [pod for pod in pods if not pod.is_disrupted]
     newest = own[-1] if own else None
     if job.ending is None:
-        return _under_way(job, newest)
+        return replace(_under_way(job, newest), is_failing=job.is_failing)
     if job.ending.kind == "Complete":
         return Over(0, newest, job.ending.at)
     return _failed(step, job, newest)
@@ -85,9 +89,9 @@ def _under_way(job: Job, pod: Pod | None) -> GoesOn:
     if pod is None:
         return GoesOn(False, "waits for its pod", asks_for_events=job.name)
     if pod.stopped:
-        return GoesOn(True, f"pod {pod.name} has ended", is_ending=True)
+        return GoesOn(True, f"pod {pod.name} has ended", is_ending=True, pod=pod.name)
     if pod.runs:
-        return GoesOn(True, f"pod {pod.name} runs")
+        return GoesOn(True, f"pod {pod.name} runs", pod=pod.name)
     if pod.unschedulable:
         return GoesOn(False, f"pod {pod.name} waits for a node: {pod.unschedulable}", is_unschedulable=True)
     reason, message = pod.waiting or ("", "")
@@ -169,6 +173,19 @@ def _timeout(step: StepName) -> Failure:
         message=f"the step {step} took longer than its deadline",
         next=f"raise steps.{step}.deadlineSeconds of the chart, or shorten the window",
     )
+
+
+def node_lost(step: StepName, job: str, at: datetime) -> Over:
+    """The Job has failed as far as anybody can tell, for the node of its pod does not answer."""
+    lost = Failure(
+        error_class="timeout",
+        type="NodeLost",
+        step=step,
+        exit_code=TRANSIENT,
+        message=f"the Job {job} was ended, and its pod does not end: its node is away",
+        next="look at it: kubectl get nodes; then run again: refit rerun NAME",
+    )
+    return Over(TRANSIENT, None, at, "NodeLost", lost)
 
 
 def _out_of_memory(step: StepName, pod: Pod) -> Failure:

@@ -48,6 +48,10 @@ HURRY_SECONDS: Final = 5.0
 LOG_SECONDS: Final = 60.0
 """And for a log: its node may be away when the server is not."""
 LOG_LINES: Final = 2000
+RECENT_SECONDS: Final = 2.0
+"""And for the last lines of a log that goes on: the next look asks again."""
+RECENT_LINES: Final = 200
+LINE_LIMIT: Final = 16384
 _CRON_JOBS: Final = create_namespaced_resource("batch", "v1", "CronJob", "cronjobs")
 _JOBS: Final = create_namespaced_resource("batch", "v1", "Job", "jobs")
 _PODS: Final = create_namespaced_resource("", "v1", "Pod", "pods")
@@ -75,7 +79,7 @@ class Kube:
     def __init__(self, namespace: str | None = None, *, is_known: bool = False) -> None:
         self._has_answered = is_known
         try:
-            self._client = _client(namespace)
+            self._client, self._hasty = _clients(namespace)
         except _UNUSABLE as error:
             raise ClusterRefused(
                 f"no settings for a cluster can be used: {type(error).__name__}: {redact(str(error))}",
@@ -141,6 +145,15 @@ class Kube:
             return b""
         return b"".join(line.encode(errors="replace") for line in lines or ())[-limit_bytes:]
 
+    def recent_log(self, pod: str, seconds: int | None) -> Sequence[str] | None:
+        try:
+            lines = self._hasty.log(
+                pod, container=CONTAINER, since=seconds, tail_lines=RECENT_LINES, timestamps=True, newlines=False
+            )
+            return [line[:LINE_LIMIT] for line in lines]
+        except _FOREIGN:
+            return None
+
     def _call(
         self,
         verb: str,
@@ -175,8 +188,8 @@ class Kube:
         return found
 
 
-def _client(namespace: str | None) -> Client:
-    """A client whose certificates are verified as Python did before 3.13, as chain and host name.
+def _clients(namespace: str | None) -> tuple[Client, Client]:
+    """A client whose certificates are verified as Python did before 3.13, as chain and host name; and a hasty one.
 
     Python 3.13 also asks for extensions that the authorities of older clusters lack
     (https://github.com/kubernetes-client/python/issues/2394).
@@ -186,12 +199,10 @@ def _client(namespace: str | None) -> Client:
         raise SettingsError("the current context names no user")
     context = verify_cluster(config.cluster, config.user, config.abs_file)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return Client(
-        config,
-        namespace=namespace,
-        transport=httpx2.HTTPTransport(verify=context),
-        timeout=httpx2.Timeout(10, connect=5),
-    )
+    transport = httpx2.HTTPTransport(verify=context)
+    times = httpx2.Timeout(10, connect=5), httpx2.Timeout(RECENT_SECONDS)
+    client, hasty = (Client(config, namespace=namespace, transport=transport, timeout=time) for time in times)
+    return client, hasty
 
 
 def _is_outage(error: Exception) -> bool:

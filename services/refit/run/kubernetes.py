@@ -15,12 +15,13 @@ from typing import Any, Final
 from refit.core import keys
 from refit.core.domain import STEPS, Failure, StepName, Termination
 from refit.core.effects import effect
-from refit.core.environment import versions
+from refit.core.environment import of_images
 from refit.core.errors import ArtifactError, RefitError, Sigterm, TerminatedError
 from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
 from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place
+from refit.run.following import Following
 from refit.run.jobs import (
     ATTEMPT,
     NOT_STARTED,
@@ -33,12 +34,29 @@ from refit.run.jobs import (
     template_name,
     template_of,
 )
-from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, not_started, why_waiting
+from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
 
 START_SECONDS: Final = 120.0
 PATIENCE_FOR_NODES: Final = 5
 """How many times longer a pod may wait for a node: an autoscaler takes minutes to bring one."""
+NODE_SECONDS: Final = 300.0
+"""How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
+
+
+@dataclass
+class Held:
+    """How long something has been so, without a break."""
+
+    clock: Callable[[], float]
+    _since: float | None = None
+
+    def seconds(self, is_so: bool) -> float:
+        if not is_so:
+            self._since = None
+        elif self._since is None:
+            self._since = self.clock()
+        return 0.0 if self._since is None else self.clock() - self._since
 
 
 @dataclass
@@ -65,8 +83,7 @@ class KubernetesExecutor:
 
     def environment(self, pipeline: str, run_id: str) -> dict[str, str]:
         """The images that the run's templates name, beside the coordinator's own version."""
-        images = self._templates(pipeline, run_id).images()
-        return {"refit": versions()["refit"], **{f"image of {step}": image for step, image in images.items()}}
+        return of_images(self._templates(pipeline, run_id).images())
 
     def begun(self, attempt: Attempt) -> int:
         labels = {name: value for name, value in labels_of(attempt).items() if name != ATTEMPT}
@@ -87,8 +104,8 @@ class KubernetesExecutor:
         refused = self._begin(name, attempt, tell)
         if refused is not None:
             return Ended(refused.exit_code, None, b"", seen=refused, at=self.now(), place=_place(name, refused))
-        over = self._follow(name, attempt.step, tell)
-        return self._gone(name, attempt) if isinstance(over, Gone) else self._ended(name, over)
+        over = self._follow(name, attempt, tell)
+        return _gone(name, attempt.step) if isinstance(over, Gone) else self._ended(name, over)
 
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
         """The Job stands; or returns why the cluster takes none for too long."""
@@ -110,14 +127,17 @@ class KubernetesExecutor:
                 _say(tell, f"Job {name} {'stands' if is_new else 'stood already and is followed'}")
                 return None
 
-    def _follow(self, name: str, step: StepName, tell: Callable[[str], None]) -> Over | Gone:
-        """The attempt is over, or its Job is gone."""
+    def _follow(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Over | Gone:
+        """The attempt is over, or its Job is gone, or nobody can tell any more."""
         begun, told, is_ended = self.clock(), "", False
-        waits_since: float | None = begun
+        log, waits, fails = Following(self.cluster, tell, self.clock), Held(self.clock), Held(self.clock)
+        grace = self._templates(attempt.pipeline, attempt.run_id).grace_seconds(attempt.step)
         while True:
             job = self.cluster.job(name)
-            state = judge(step, job, self.cluster.pods(name) if job else ())
+            state = judge(attempt.step, job, self.cluster.pods(name) if job else ())
             if not isinstance(state, GoesOn):
+                if isinstance(state, Over) and state.pod:
+                    log.look(state.pod.name, at_the_end=True)
                 return state
             if state.asks_for_events:
                 words = why_waiting(state, self.cluster.events(state.asks_for_events))
@@ -126,11 +146,14 @@ class KubernetesExecutor:
             if words != told:
                 _say(tell, words)
                 told = words
-            waits_since = None if state.has_started else self.clock() if waits_since is None else waits_since
+            if state.pod:
+                log.look(state.pod)
             patience = self.start_seconds * (PATIENCE_FOR_NODES if state.is_unschedulable else 1)
-            if waits_since is not None and self.clock() - waits_since > patience and not is_ended:
+            if waits.seconds(not state.has_started) > patience and not is_ended:
                 self._end(name, f"{words} (waited {patience:.0f} s)")
                 is_ended = True
+            if fails.seconds(state.is_failing) > grace + NODE_SECONDS:
+                return node_lost(attempt.step, name, self.now())
             self.sleep(_pause(0.0 if state.is_ending else self.clock() - begun))
 
     def _end(self, name: str, why: str, *, hurry: bool = False) -> None:
@@ -152,21 +175,6 @@ class KubernetesExecutor:
         )
         tail = log.encode(errors="replace")[-LOG_LIMIT_BYTES:]
         return Ended(over.exit_code, last_words, tail, seen=_told(over, last_words), at=over.at, place=place)
-
-    def _gone(self, name: str, attempt: Attempt) -> Ended:
-        """The Job was deleted: the manifest decides."""
-        store = self.store.under(f"{attempt.pipeline}/")
-        if store.exists(keys.manifest(attempt.run_id, attempt.step)):
-            return Ended(0, None, b"", place=Place(job=name, pod="", exit_code=0, reason="JobGone"))
-        lost = Failure(
-            error_class="killed",
-            type="JobGone",
-            step=attempt.step,
-            exit_code=OOM,
-            message=f"the Job {name} was deleted before the step was done",
-            next="run again: refit rerun NAME",
-        )
-        return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
 
     def _templates(self, pipeline: str, run_id: str) -> Templates:
         """What the run's Jobs are stamped from: kept with the run when it begins, and then never read anew.
@@ -192,6 +200,19 @@ class KubernetesExecutor:
         found = Templates(release=self.release, steps=steps)
         refuse_other(found, self.store.url, pipeline)
         return found
+
+
+def _gone(name: str, step: StepName) -> Ended:
+    """The Job was deleted, so its step was killed; what the step may have left before is the runner's to see."""
+    lost = Failure(
+        error_class="killed",
+        type="JobGone",
+        step=step,
+        exit_code=OOM,
+        message=f"the Job {name} was deleted before it ended",
+        next="run again: refit rerun NAME",
+    )
+    return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
 
 
 def _told(over: Over, last_words: Termination | None) -> Failure | None:

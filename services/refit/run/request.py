@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from refit.core import artifacts, environment, keys
+from refit.core import artifacts, keys
 from refit.core.config import Pipeline
 from refit.core.domain import RunRecord
 from refit.core.errors import ConfigError, SupersededError
@@ -22,7 +22,6 @@ class Request:
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
         retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
-        owner: Who runs the pipeline; another one may not.
         adopt: Take the pipeline over from another owner.
         is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
     """
@@ -34,7 +33,6 @@ class Request:
     why: str = ""
     wait_seconds: float = 120.0
     retry_seconds: tuple[float, ...] = (5.0, 20.0)
-    owner: str = "local"
     adopt: bool = False
     is_wanted: Callable[[], bool] = lambda: True
 
@@ -52,7 +50,21 @@ def refuse_future(as_of: datetime | None) -> None:
         raise ConfigError(f"--as-of {as_of.isoformat()} lies in the future", next="name a past time")
 
 
-def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
+@dataclass(frozen=True)
+class Maker:
+    """Who makes a run, and with what, for the run's record.
+
+    Attributes:
+        environment: What the steps of the run of this pipeline and id will run, by name; from then on it stays so.
+        why: Where the call gives no reason.
+    """
+
+    created_by: str
+    environment: Callable[[str, str], dict[str, str]]
+    why: str = ""
+
+
+def new_run(request: Request, run_id: str, maker: Maker) -> tuple[RunRecord, bytes]:
     """The record and the file of a run. Raises NoLongerWanted."""
     if not request.is_wanted():
         raise NoLongerWanted
@@ -62,16 +74,16 @@ def new_run(request: Request, run_id: str) -> tuple[RunRecord, bytes]:
         pipeline=request.pipeline.name,
         as_of=request.as_of or now,
         created_at=now,
-        created_by=environment.created_by(),
-        why=request.why,
+        created_by=maker.created_by,
+        why=request.why or maker.why,
         full_refresh=request.full_refresh,
         file=artifacts.describe(keys.pipeline_file(run_id), request.file),
-        environment=environment.installed(),
+        environment=maker.environment(request.pipeline.name, run_id),
     )
     return run, request.file
 
 
-def repeated_run(store: ObjectStore, request: Rerun, run_id: str) -> tuple[RunRecord, bytes]:
+def repeated_run(store: ObjectStore, request: Rerun, run_id: str, maker: Maker) -> tuple[RunRecord, bytes]:
     """The record and the file of a run that repeats another."""
     now = datetime.now(UTC)
     found = repetition(store, request, now)
@@ -80,13 +92,13 @@ def repeated_run(store: ObjectStore, request: Rerun, run_id: str) -> tuple[RunRe
         pipeline=found.parent.pipeline,
         as_of=found.parent.as_of,
         created_at=now,
-        created_by=environment.created_by(),
+        created_by=maker.created_by,
         why=request.why or f"{found.parent.run_id} again from {found.start}",
         parent=found.parent.run_id,
         reused=found.reused,
         notes=found.notes,
         full_refresh=found.parent.full_refresh,
         file=artifacts.describe(keys.pipeline_file(run_id), found.file),
-        environment=environment.installed(),
+        environment=maker.environment(found.parent.pipeline, run_id),
     )
     return run, found.file

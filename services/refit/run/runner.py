@@ -28,7 +28,7 @@ from refit.core.whole import refuse_incomplete
 from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
 from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
 from refit.run.identity import Identity
-from refit.run.request import Request, new_run, refuse_future, repeated_run
+from refit.run.request import Maker, Request, new_run, refuse_future, repeated_run
 from refit.run.rerun import Rerun
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
@@ -75,14 +75,14 @@ class Runner:
         refuse_future(request.as_of)
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.pipeline.name}/")
+        owner = self.identity.owner
         if not request.adopt:
-            refuse_other(store, request.owner)  # before any wait
+            refuse_other(store, owner)  # before any wait
 
         def prepare(run_id: str) -> tuple[RunRecord, bytes]:
             who = self.identity.created_by
-            claim(store, request.owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
-            run, file = new_run(request, run_id)
-            return self._as_mine(run, request.why), file
+            claim(store, owner, adopt=request.adopt, who=who, now=datetime.now(UTC))
+            return new_run(request, run_id, self._maker())
 
         return self._pass(store, request, prepare)
 
@@ -96,18 +96,10 @@ class Runner:
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.name}/")
 
-        def prepare(run_id: str) -> tuple[RunRecord, bytes]:
-            run, file = repeated_run(store, request, run_id)
-            return self._as_mine(run, run.why), file
+        return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
 
-        return self._pass(store, request, prepare)
-
-    def _as_mine(self, run: RunRecord, why: str) -> RunRecord:
-        """The record of a run that this coordinator makes with its own executor."""
-        known = self.executor.environment(run.pipeline, run.run_id)
-        return run.model_copy(
-            update={"created_by": self.identity.created_by, "why": why or self.identity.why, "environment": known}
-        )
+    def _maker(self) -> Maker:
+        return Maker(self.identity.created_by, self.executor.environment, self.identity.why)
 
     def _pass(self, store: ObjectStore, request: Request | Rerun, prepare: Prepare) -> Outcome:
         """The run that is prepared under the lock, or was begun by an earlier process, has ended with its outcome."""

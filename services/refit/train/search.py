@@ -55,6 +55,7 @@ def search(context: Context, columns: Sequence[Column], rows: TrainingRows) -> S
     limits = rounds(ground, usable)
     count = min(max(cores() >> (context.number - 1), 1), len(usable) * len(ground.combinations))
     budget = Time(None if wanted.time_budget is None else begun + wanted.time_budget.total_seconds())
+    context.report(f"tries {len(ground.combinations):,} combinations on {len(usable)} folds of {whole:,} rows")
     with Workers(ground, count, context.folder) as workers:
         resources = Resources(workers.submit, AHEAD * count, budget, _now_and_then(context.report))
         found = run(ground, usable, limits, resources)

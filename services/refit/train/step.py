@@ -30,6 +30,7 @@ def train(context: Context) -> TrainManifest:
     tuned = partial(tune, context, columns)
     made = fitted(reader, columns, context.report, tune=tuned, keeper=keeper, folder=context.folder)
     packages = own.packages(pipeline)
+    context.report("saves the model, and reads it back")
     body, trusted = saved(made, packages)
     return context.manifest(
         TrainManifest,

@@ -75,7 +75,12 @@ def test_the_manifest_tells_how_it_was_fitted(store: ObjectStore, tmp_path: Path
     assert (manifest.rows, manifest.rows_there, manifest.trained_from) == (ROWS, ROWS, START)
     assert manifest.classes == (False, True)
     assert manifest.warnings == ()
-    assert said == ["SGDClassifier on 900 rows in 6 batches, 2 passes", "pass 2/2, 900 of 900 rows"]
+    assert said == [
+        "reads and shuffles its rows",
+        "SGDClassifier on 900 rows in 6 batches, 2 passes",
+        "pass 2/2, 900 of 900 rows",
+        "saves the model, and reads it back",
+    ]
     whole = train(context(store, tmp_path, LINEAR, run_id="20260301t000000-bbbb"))
     assert (whole.trained_from, whole.trained_until) == (manifest.trained_from, manifest.trained_until)
     assert whole.batches is None

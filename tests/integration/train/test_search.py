@@ -46,7 +46,8 @@ def test_workers_and_their_number_change_nothing(store: ObjectStore, tmp_path: P
     assert first.model.sha256 == again.model.sha256
     assert first.search is not None and again.search is not None
     assert (again.search.workers, first.search.params) == (1, again.search.params)
-    assert said[0].startswith("search 1/3, best neg_log_loss ")
+    assert said[:2] == ["reads its rows", f"tries 3 combinations on 2 folds of {first.rows:,} rows"]
+    assert said[2].startswith("search 1/3, best neg_log_loss ")
     tables = [SearchTable.from_json(store.get(one.search.table.key), "x") for one in (first, again) if one.search]
     means = [[trial.mean for one in table.combinations for trial in one.trials] for table in tables]
     assert means[0] == means[1]

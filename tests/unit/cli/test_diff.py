@@ -6,6 +6,8 @@ import pytest
 from refit.core import keys
 from refit.core.artifacts import describe
 from refit.core.domain import Rows
+from refit.core.environment import of_images
+from refit.core.step import read_run
 from refit.core.store import ObjectStore
 from refit.data.profiler import Profiler
 from tests.fixtures.calls import Call
@@ -110,6 +112,31 @@ def test_parameters_that_a_search_chose_otherwise_are_told(two: ObjectStore, cal
     assert document["params"] == {"C": [0.5, 0.05], "solver": [None, "saga"]}
     out = call("diff", "loans", FIRST, SECOND).out
     assert "  params     C 0.5 → 0.05\n             solver default → saga\n" in out
+
+
+def in_images(store: ObjectStore, run_id: str, train: str, **inside: str) -> None:
+    """The run is made one whose steps ran as Jobs, with these libraries inside."""
+    kept = read_run(store, run_id)
+    images = of_images({"extract": "refit-extract:1", "train": train})
+    store.put(keys.run_record(run_id), kept.model_copy(update={"environment": images}).to_json())
+    store.delete(keys.manifest(run_id, "train"))
+    put_manifest(store, train_manifest(run_id, environment=inside))
+
+
+def test_runs_in_images_are_told_apart_by_images_and_what_is_in_them(two: ObjectStore, call: Call) -> None:
+    in_images(two, FIRST, "refit-train:1", numpy="2.0", pandas="2.3")
+    in_images(two, SECOND, "refit-train:2", numpy="2.1", pandas="2.3")
+    document = call("diff", "loans", FIRST, SECOND, "--json").document
+    assert document["versions"] == {"image of train": ["refit-train:1", "refit-train:2"], "numpy": ["2.0", "2.1"]}
+
+
+@pytest.mark.parametrize("inside", [FIRST, SECOND])
+def test_a_run_in_images_and_one_of_a_machine_are_compared_by_what_both_tell(
+    two: ObjectStore, call: Call, inside: str
+) -> None:
+    in_images(two, inside, "refit-train:1", numpy="1.26", machine="riscv")
+    was, is_ = ("1.26", "2.1") if inside == FIRST else ("2.0", "1.26")
+    assert call("diff", "loans", FIRST, SECOND, "--json").document["versions"] == {"numpy": [was, is_]}
 
 
 def test_a_run_against_itself_has_no_difference(two: ObjectStore, call: Call) -> None:

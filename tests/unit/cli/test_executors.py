@@ -7,19 +7,22 @@ import pytest
 from refit.cli.executors import BadTimeout, NotReached, opened
 from refit.cli.place import Place
 from refit.core import keys
+from refit.core.domain import STEPS
 from refit.core.store import ObjectStore, open_store
 from refit.run import executor, kube
+from refit.run.cluster import NoTemplate
 from refit.run.identity import Identity
 from refit.run.jobs import BadRelease
 from refit.run.kubernetes import KubernetesExecutor
 from tests.fixtures.calls import Call
-from tests.fixtures.cluster import FakeCluster
+from tests.fixtures.cluster import FakeCluster, cron_job
 from tests.fixtures.records import FILE, put_run, run_record
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     found = FakeCluster()
+    found.cron_jobs |= {f"loans-{step}": cron_job(step, "loans") for step in STEPS}
 
     def connect(namespace: str | None = None, *, is_known: bool = False) -> FakeCluster:
         found.namespace = namespace or "of the context"
@@ -52,15 +55,50 @@ def test_a_laptop_is_its_own_coordinator(cluster: FakeCluster, place: Place) -> 
 
 def test_a_pod_has_the_identity_of_its_job(cluster: FakeCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.put({"metadata": {"name": "fd-1", "ownerReferences": [{"kind": "CronJob", "name": "fd"}]}})
-    for name, value in {"RELEASE": "fd", "NAMESPACE": "ns", "JOB": "fd-1", "START_TIMEOUT": "30"}.items():
+    settings = {"RELEASE": "fd", "NAMESPACE": "ns", "JOB": "fd-1", "START_TIMEOUT": "30", "OWNER": "eu/ns/fd"}
+    for name, value in settings.items():
         monkeypatch.setenv(f"REFIT_{name}", value)
     steps, identity = opens(place)
     assert (steps.release, steps.start_seconds, steps.leaves_jobs) == ("fd", 30.0, True)
-    assert (identity.created_by, cluster.namespace) == ("fd", "ns")
+    assert (identity.created_by, identity.owner, cluster.namespace) == ("fd", "eu/ns/fd", "ns")
     assert identity.run_id is not None
     assert identity.run_id.startswith("20261120t070000-")
     monkeypatch.setenv("REFIT_CREATED_BY", "a person")
     assert opens(place)[1].created_by == "a person"
+
+
+def test_a_laptop_runs_as_the_owner_that_the_release_has(
+    cluster: FakeCluster, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFIT_NAMESPACE", "ns")
+    cluster.cron_jobs["loans-extract"]["metadata"]["annotations"] = {"refit.dev/owner": "prod-eu/ns/loans"}
+    assert opens(place)[1].owner == "prod-eu/ns/loans"
+    monkeypatch.setenv("REFIT_OWNER", "me")
+    assert opens(place)[1].owner == "me"
+
+
+def test_templates_without_an_owner_belong_to_their_namespace(
+    cluster: FakeCluster, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFIT_NAMESPACE", "ns")
+    assert opens(place)[1].owner == "kubernetes/ns/loans"
+
+
+def test_without_a_release_nobody_owns_the_pipeline(cluster: FakeCluster, place: Place) -> None:
+    del cluster.cron_jobs["loans-extract"]
+    with pytest.raises(NoTemplate, match="no CronJob loans-extract"):
+        opens(place)
+
+
+@pytest.mark.parametrize(("named", "owner"), [(None, "local"), ("lab", "lab")])
+def test_runs_on_this_machine_belong_to_who_is_named(
+    place: Place, monkeypatch: pytest.MonkeyPatch, named: str | None, owner: str
+) -> None:
+    monkeypatch.delenv("REFIT_OWNER", raising=False)
+    if named:
+        monkeypatch.setenv("REFIT_OWNER", named)
+    with opened("local", place) as (_, identity):
+        assert identity.owner == owner
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1m", "1.5"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from refit.core.domain import Termination
-from refit.core.step import MESSAGE_BYTES
+from refit.core.last_words import MESSAGE_BYTES
 
 ATTEMPT = """
 import os, sys

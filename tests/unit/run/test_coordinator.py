@@ -23,6 +23,7 @@ from refit.core.domain import (
 )
 from refit.core.errors import Sigterm, TerminatedError
 from refit.core.lock import LockBusy, this_process
+from refit.core.owner import OtherOwner
 from refit.core.refs import read_ref
 from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
@@ -81,7 +82,7 @@ class World:
     def runner(self, job: str | None = OWN_JOB) -> Runner:
         """A new pod of the coordinator's Job, or a process of a laptop."""
         there = self.cluster
-        identity = of_job(there, job, OWNER, None) if job else Identity()
+        identity = of_job(there, job, OWNER, None) if job else Identity(owner=OWNER)
         executor = KubernetesExecutor(
             there, self.root, "fd", leaves_jobs=job is not None, clock=there.clock, sleep=self.sleep, now=there.now
         )
@@ -109,7 +110,7 @@ class World:
 
 
 def request(**fields: Any) -> Request:
-    return Request(parse_pipeline(FILE, "refit.yaml"), FILE, wait_seconds=0.0, owner=OWNER, **fields)
+    return Request(parse_pipeline(FILE, "refit.yaml"), FILE, wait_seconds=0.0, **fields)
 
 
 @pytest.fixture
@@ -152,6 +153,15 @@ def test_a_run_walks_its_jobs_and_is_the_run_of_the_coordinators_job(world: Worl
     assert record.run_id.startswith("20261120t070000-")
     assert record.environment["image of train"] == "refit-train:1"
     assert world.lock().holder is None
+
+
+def test_a_laptop_that_is_the_releases_owner_takes_nothing_from_its_scheduled_runs(world: World) -> None:
+    world.runner(None).run(request())  # the first run of all
+    world.cluster.elapsed += 60
+    assert world.runner().run(request()).exit_code == 0
+    stranger = Runner(world.root, world.runner(None).executor, world.events.append, identity=Identity())
+    with pytest.raises(OtherOwner, match=f"is run by '{OWNER}'"):
+        stranger.run(request())
 
 
 def test_an_attempts_place_stands_beside_its_log(world: World) -> None:
@@ -376,6 +386,24 @@ def test_a_job_that_is_deleted_by_hand_is_followed_by_the_next_attempt(world: Wo
     world.cluster.plays["train", 1] = lambda cluster, name: cluster.delete(name)
     assert world.run().outcome == "promoted"
     assert world.jobs() == ["extract-1", "train-1", "train-2", "evaluate-1", "publish-1"]
+
+
+@pytest.mark.parametrize(
+    ("step", "jobs"),
+    [("extract", ["extract-1", "extract-2", *ALL[1:]]), ("train", ALL), ("evaluate", ALL), ("publish", ALL)],
+)
+def test_a_job_that_is_deleted_after_its_manifest_is_done_and_extract_makes_its_move_in_another(
+    world: World, step: StepName, jobs: list[str]
+) -> None:
+    def play(cluster: FakeCluster, name: str) -> None:
+        world.done(cluster, name)
+        cluster.delete(name)
+
+    world.cluster.plays[step, 1] = play
+    assert world.run().outcome == "promoted"
+    assert world.jobs() == jobs
+    place = Place.from_json(world.store.get(keys.attempt_place(world.run_id, step, 1)), "place")
+    assert (place.exit_code, place.reason) == (137, "JobGone")
 
 
 def test_a_rerun_of_a_job_goes_on_after_its_coordinator_died(world: World, dies: Callable[[int], None]) -> None:

@@ -47,5 +47,31 @@ def test_a_process_that_ended_otherwise_without_a_word_is_a_fault_of_refit(code:
     assert f"code {code}" in failure.message
 
 
+@pytest.mark.parametrize(
+    ("code", "starved", "told"),
+    [
+        (137, True, "the memory was used up; its last progress: fits on 12 rows"),
+        (137, False, "SIGKILL from outside; its last progress: fits on 12 rows"),
+        (143, False, "SIGTERM from outside; its last progress: fits on 12 rows"),
+    ],
+    ids=["out of memory", "killed", "stuck when asked to end"],
+)
+def test_a_process_that_was_cut_short_is_said_to_have_been_where_it_told(code: int, starved: bool, told: str) -> None:
+    going_on = last_words(None).model_copy(update={"progress": "fits on 12 rows"})
+    failure = failure_of(Ended(code, going_on, b"", starved), "train")
+    assert failure is not None
+    assert failure.message.endswith(told)
+
+
+def test_what_a_process_told_on_its_way_is_not_why_it_failed_and_no_failure() -> None:
+    going_on = last_words(None).model_copy(update={"progress": "fits on 12 rows"})
+    died = failure_of(Ended(1, going_on, b""), "train")
+    assert died is not None
+    assert died.type == "Died"
+    assert failure_of(Ended(0, going_on, b""), "train") is None
+    failed = last_words(SAID).model_copy(update={"progress": "fits on 12 rows"})
+    assert failure_of(Ended(65, failed, b""), "train") == SAID
+
+
 def test_what_a_process_said_counts_also_when_it_crashed_afterwards() -> None:
     assert failure_of(Ended(139, last_words(SAID), b""), "train") == SAID

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,12 +20,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from refit.core.errors import RefitError
+from refit.run import kube
 from refit.run.cluster import ClusterAway, ClusterDenied, ClusterRefused, NotAdmitted, NoTemplate
-from refit.run.kube import Kube
+from refit.run.kube import LINE_LIMIT, Kube
 
 JOB = {"metadata": {"name": "fd-1", "uid": "u", "creationTimestamp": "2026-11-20T07:00:00Z"}, "spec": {}}
-DROPPED = 0
-"""Told as a status: the connection is closed without an answer."""
+DROPPED, HELD = 0, -1
+"""Told as a status: the connection is closed without an answer, or after a while."""
 
 
 @dataclass
@@ -45,7 +47,8 @@ def handler(api: Api) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             sent = json.loads(self.rfile.read(length)) if length else None
             status, found = api.next(self.command, self.path, sent)
-            if status == DROPPED:
+            if status in (DROPPED, HELD):
+                time.sleep(1.0 if status == HELD else 0.0)
                 self.close_connection = True
                 return
             is_text = isinstance(found, bytes)
@@ -135,9 +138,9 @@ def status(code: int, message: str) -> tuple[int, Any]:
 def test_a_job_is_created_as_it_is_given(serve: Serve) -> None:
     api = serve((201, JOB))
     wanted = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "fd-1"}, "spec": {"newField": {"x": 1}}}
-    kube = Kube()
-    assert kube.create(wanted)
-    assert kube.namespace == "ns"
+    client = Kube()
+    assert client.create(wanted)
+    assert client.namespace == "ns"
     assert api.asked == [("POST", "/apis/batch/v1/namespaces/ns/jobs", wanted)]
 
 
@@ -166,12 +169,12 @@ def test_objects_are_asked_for_by_name_and_labels(serve: Serve) -> None:
         (200, {"metadata": {}, "items": []}),
         (200, b"a line\nanother\n"),
     )
-    kube = Kube()
-    found = kube.job("fd-1")
+    client = Kube()
+    found = client.job("fd-1")
     assert found is not None
     assert found.uid == "u"
-    assert [job.name for job in kube.jobs({"refit.dev/run-id": "r"})] == ["fd-1"]
-    assert (kube.pods("fd-1"), kube.events("fd-1"), kube.log("p", 8)) == ([], [], b"another\n")
+    assert [job.name for job in client.jobs({"refit.dev/run-id": "r"})] == ["fd-1"]
+    assert (client.pods("fd-1"), client.events("fd-1"), client.log("p", 8)) == ([], [], b"another\n")
     assert [path for _, path, _ in api.asked] == [
         "/apis/batch/v1/namespaces/ns/jobs/fd-1",
         "/apis/batch/v1/namespaces/ns/jobs?labelSelector=refit.dev%2Frun-id%3Dr",
@@ -183,17 +186,56 @@ def test_objects_are_asked_for_by_name_and_labels(serve: Serve) -> None:
 
 def test_what_is_not_there_is_told_by_each_in_its_way(serve: Serve) -> None:
     serve(status(404, "not found"))
-    kube = Kube()
-    assert kube.job("fd-1") is None
-    assert kube.log("p", 8) == b""
-    kube.change("fd-1", {})
+    client = Kube()
+    assert client.job("fd-1") is None
+    assert client.log("p", 8) == b""
+    client.change("fd-1", {})
     with pytest.raises(NoTemplate):
-        kube.template("fd-train")
+        client.template("fd-train")
 
 
 def test_a_log_that_cannot_be_read_costs_only_the_log(serve: Serve) -> None:
     serve(status(500, "Get https://10.0.0.1:10250/containerLogs: connection refused"))
     assert Kube().log("p", 8) == b""
+
+
+def test_the_last_lines_of_a_log_are_asked_for_with_their_times(serve: Serve) -> None:
+    long = b"2026-11-20T07:00:00.1Z " + b"x" * 100_000
+    api = serve((200, b"2026-11-20T07:00:00Z a\n" + long))
+    client = Kube()
+    first, second = client.recent_log("p", None) or ()
+    assert (first, len(second)) == ("2026-11-20T07:00:00Z a", LINE_LIMIT)
+    client.recent_log("p", 7)
+    assert [path for _, path, _ in api.asked] == [
+        "/api/v1/namespaces/ns/pods/p/log?timestamps=true&tailLines=200&container=step&follow=false",
+        "/api/v1/namespaces/ns/pods/p/log?timestamps=true&tailLines=200&container=step&sinceSeconds=7&follow=false",
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(500, "Get https://10.0.0.1:10250/containerLogs: connection refused"),
+        status(400, 'container "step" in pod "p" is waiting to start'),
+        status(403, "pods is forbidden"),
+        status(404, "not found"),
+        (DROPPED, None),
+    ],
+    ids=["node away", "not started", "no right", "gone", "no answer"],
+)
+def test_the_last_lines_of_a_log_are_asked_for_once(serve: Serve, answer: tuple[int, Any]) -> None:
+    api = serve(answer)
+    assert Kube().recent_log("p", None) is None
+    assert len(api.asked) == 1
+
+
+def test_the_last_lines_of_a_log_are_not_waited_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube, "RECENT_SECONDS", 0.2)
+    api = serve((HELD, None))
+    begun = time.monotonic()
+    assert Kube().recent_log("p", None) is None
+    assert time.monotonic() - begun < 3
+    assert len(api.asked) == 1
 
 
 FORBIDDEN = 'jobs.batch is forbidden: User "u" cannot create resource "jobs" in API group "batch"'

@@ -10,9 +10,9 @@ from refit.core.domain import Failure, Termination
 from refit.core.errors import Sigterm
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterDenied, NotAdmitted, NoTemplate
-from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, jitter
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, is_retried, jitter
 from refit.run.jobs import Templates
-from refit.run.kubernetes import KubernetesExecutor
+from refit.run.kubernetes import NODE_SECONDS, KubernetesExecutor
 from tests.fixtures.cluster import FakeCluster, cron_job
 from tests.fixtures.records import put_manifest, train_manifest
 
@@ -49,8 +49,17 @@ def failure(kind: str = "data", code: int = 65, message: str = "one class") -> F
     return Failure(error_class=kind, type="X", step="train", exit_code=code, message=message, next="wait")
 
 
-def last_words(said: Failure | None) -> str:
-    words = Termination(step="train", run_id=RUN_ID, attempt="t", number=1, failure=said, seconds=1.0, max_rss_bytes=1)
+def last_words(said: Failure | None, progress: str = "") -> str:
+    words = Termination(
+        step="train",
+        run_id=RUN_ID,
+        attempt="t",
+        number=1,
+        failure=said,
+        progress=progress,
+        seconds=1.0,
+        max_rss_bytes=1,
+    )
     return words.to_json().decode()
 
 
@@ -104,6 +113,107 @@ def test_what_an_attempt_waits_for_is_told_once(
         f"pod {NAME}-0 cannot start: ErrImagePull: m",
         f"pod {NAME}-0 runs",
     ]
+
+
+def lose_node(there: FakeCluster, name: str) -> None:
+    """The Job met its deadline, and nobody hears of its pod any more."""
+    there.pod(name, running={})
+    there.condition(name, "FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")
+
+
+def test_a_job_whose_pod_never_ends_is_given_up_once_its_node_had_time_to_come_back(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lose_node
+    ended = executor.execute(attempt(store), print)
+    lost = failure_of(ended, "train")
+    assert lost is not None
+    assert (lost.error_class, lost.type, lost.exit_code) == ("timeout", "NodeLost", 75)
+    assert not is_retried(lost)
+    assert cluster.elapsed == pytest.approx(NODE_SECONDS + 30, abs=10)
+
+
+def test_a_node_that_comes_back_tells_how_the_pod_ended(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    def sleep(seconds: float) -> None:
+        cluster.elapsed += seconds
+        if cluster.elapsed > NODE_SECONDS:
+            cluster.pod_documents[NAME].clear()
+            cluster.fail(NAME, 143)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = lose_node
+    assert executor.execute(attempt(store), print).exit_code == 143
+
+
+def writes(cluster: FakeCluster, *lines: str) -> None:
+    """The step's pod runs and writes a line at every look; after the last one it ends, and its Job two looks later."""
+    left = list(lines)
+    looks = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal looks
+        cluster.elapsed += seconds
+        if left:
+            cluster.write(f"{NAME}-0", left.pop(0))
+        else:
+            looks += 1
+        if looks == 2:
+            cluster.pod_documents[NAME].clear()
+            cluster.complete(NAME)
+
+    cluster.sleep = sleep  # type: ignore[method-assign]
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+
+
+def test_a_steps_log_is_told_while_it_runs(cluster: FakeCluster, store: ObjectStore) -> None:
+    writes(cluster, '{"event": "progress", "text": "reads its rows"}', "a warning", "a warning", "the end")
+    told: list[tuple[float, str]] = []
+    ended = make(cluster, store).execute(attempt(store), lambda line: told.append((cluster.elapsed, line)))
+    lines = [(at, line) for at, line in told if '"pod"' not in line]
+    assert [line for _, line in lines] == [
+        '{"event": "progress", "text": "reads its rows"}', "a warning", "a warning", "the end",
+    ]  # fmt: skip
+    assert len({at for at, _ in lines}) == 4  # each at a look of its own
+    assert ended.exit_code == 0
+
+
+def test_what_a_step_wrote_last_is_told_after_its_end(cluster: FakeCluster, store: ObjectStore) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        there.fail(name, 65)
+        there.write(f"{name}-0", "one class")
+
+    cluster.plays["train", 1] = play
+    told: list[str] = []
+    ended = make(cluster, store).execute(attempt(store), told.append)
+    assert told[-1] == "one class"
+    assert ended.log == f"log of {NAME}\n".encode()
+
+
+def test_a_log_that_cannot_be_read_fails_no_step(cluster: FakeCluster, store: ObjectStore) -> None:
+    writes(cluster, "a", "b")
+    cluster.is_node_away = True
+    told: list[str] = []
+    assert make(cluster, store).execute(attempt(store), told.append).exit_code == 0
+    assert all('"pod"' in line for line in told)
+    assert len(cluster.asked_for) == 2  # when it ran, and at the end
+
+
+def test_a_coordinator_that_takes_a_job_up_tells_its_log_again(cluster: FakeCluster, store: ObjectStore) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.pod(name, running={})
+    executor = make(cluster, store, leaves_jobs=True)
+
+    def sleep(seconds: float) -> None:
+        raise Sigterm
+
+    executor.sleep = sleep
+    told: list[str] = []
+    cluster.write(f"{NAME}-0", "a")
+    for _ in range(2):
+        with pytest.raises(Sigterm):
+            executor.execute(attempt(store), told.append)
+    assert [line for line in told if '"pod"' not in line] == ["a", "a"]
 
 
 def test_a_step_that_does_not_start_in_time_is_ended_with_the_pods_own_words(
@@ -180,17 +290,14 @@ def test_a_job_that_is_not_admitted_for_too_long_did_not_start(
     assert cluster.created == []
 
 
-@pytest.mark.parametrize("is_done", [True, False], ids=["manifest", "no manifest"])
-def test_a_deleted_job_is_judged_by_the_manifest(
-    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, is_done: bool
+def test_the_step_of_a_deleted_job_was_killed_whatever_it_left(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
 ) -> None:
-    if is_done:
-        put_manifest(store.under("loans/"), train_manifest(RUN_ID))
+    put_manifest(store.under("loans/"), train_manifest(RUN_ID))
     cluster.plays["train", 1] = lambda there, name: there.delete(name)
     found = failure_of(executor.execute(attempt(store), print), "train")
-    assert (found is None) == is_done
-    if found:
-        assert (found.error_class, found.type, found.exit_code) == ("killed", "JobGone", 137)
+    assert found is not None
+    assert (found.error_class, found.type, found.exit_code) == ("killed", "JobGone", 137)
 
 
 def test_what_the_cluster_saw_stands_beside_what_the_step_said(
@@ -203,6 +310,37 @@ def test_what_the_cluster_saw_stands_beside_what_the_step_said(
     assert (found.error_class, found.exit_code) == ("oom", 137)
     assert "512Mi" in found.message
     assert "it said: a worker process" in found.message
+
+
+def test_a_step_that_the_kernel_killed_is_said_to_have_been_where_it_told(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    on_its_way = last_words(None, "fits on 12 rows")
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, 137, on_its_way, "OOMKilled")
+    ended = executor.execute(attempt(store), print)
+    found = failure_of(ended, "train")
+    assert found is not None
+    assert found.error_class == "oom"
+    assert found.message.endswith("the limit of 512Mi was used up; its last progress: fits on 12 rows")
+    assert ended.place is not None
+    assert ended.place.last_words is not None
+    assert ended.place.last_words.progress == "fits on 12 rows"
+
+
+@pytest.mark.parametrize("said", [None, failure("killed", 143, "ended by SIGTERM")], ids=["stuck", "ended well"])
+def test_a_step_that_met_its_deadline_is_said_to_have_been_where_it_told(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, said: Failure | None
+) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        there.fail(name, 143, last_words(said, "fits on 12 rows"))
+        there.pod_documents[name][0]["status"]["reason"] = "DeadlineExceeded"
+
+    cluster.plays["train", 1] = play
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert found.error_class == "timeout"
+    assert "took longer than its deadline" in found.message
+    assert found.message.endswith("; its last progress: fits on 12 rows")
 
 
 @pytest.mark.parametrize(("code", "kind"), [(65, "data"), (75, "dependency"), (1, "bug")])

@@ -76,12 +76,17 @@ class Outcome(Record):
 
 
 class Termination(Record):
-    """The last words of one process's try: its termination message, and attempt.json beside its artifacts."""
+    """What one process's try says of itself: its termination message, and at its end attempt.json beside its artifacts.
+
+    One without a failure and with progress was written while the step went on: the process ended without a word.
+    """
 
     step: StepName
     run_id: str
     attempt: str
     number: int
     failure: Failure | None
+    progress: str = ""
+    """How far the step last told to be; empty in the last words of a process that ended well."""
     seconds: float
     max_rss_bytes: int

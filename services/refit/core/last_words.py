@@ -1,0 +1,80 @@
+"""What a step's process leaves for whoever started it: its termination message, which outlives a kill.
+
+While the step works the message says how far it has come, so that one that is killed has said so; at the end it says
+how the process ended. The file is REFIT_TERMINATION, default /dev/termination-log where there is one.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from refit.core import keys
+from refit.core.context import max_rss_bytes
+from refit.core.domain import Failure, StepName, Termination
+from refit.core.errors import RefitError
+from refit.core.logs import redact
+from refit.core.store import ObjectStore
+
+MESSAGE_BYTES: Final = 4096
+"""What Kubernetes keeps of a termination message, counted from its end."""
+PROGRESS_LENGTH: Final = 200
+
+
+@dataclass
+class LastWords:
+    """The message of one process, as it is now.
+
+    Attributes:
+        file: Takes it; nothing is written where there is no such file.
+        progress: How far the step last told to be.
+    """
+
+    file: Path
+    step: StepName
+    run_id: str
+    attempt: str
+    number: int = 1
+    progress: str = ""
+    _begun: float = field(default_factory=time.monotonic)
+
+    def tell(self, progress: str) -> None:
+        """The message says how far the step is."""
+        self.progress = redact(progress)[:PROGRESS_LENGTH]
+        self._write(self._now(None, self.progress).to_json())
+
+    def leave(self, failure: Failure | None, store: ObjectStore | None) -> None:
+        """The message says how the process ended, and so does, where the store still answers, attempt.json."""
+        last = self._now(failure, self.progress if failure else "")
+        body, length = last.to_json(), 1000
+        while failure and length and len(body) > MESSAGE_BYTES:  # a character has up to 6 bytes in JSON
+            short = failure.model_copy(update={"message": failure.message[:length], "next": failure.next[:length]})
+            body, length = last.model_copy(update={"failure": short}).to_json(), length // 2
+        self._write(body)
+        if store is not None and self.run_id:
+            with suppress(RefitError):
+                store.put(keys.artifact(self.run_id, self.step, self.attempt, "attempt.json"), body)
+
+    def _now(self, failure: Failure | None, progress: str) -> Termination:
+        return Termination(
+            step=self.step,
+            run_id=self.run_id,
+            attempt=self.attempt,
+            number=self.number,
+            failure=failure,
+            progress=progress,
+            seconds=time.monotonic() - self._begun,
+            max_rss_bytes=max_rss_bytes(),
+        )
+
+    def _write(self, body: bytes) -> None:
+        with suppress(OSError):
+            if self.file.exists():
+                self.file.write_bytes(body)
+
+
+def message_file(environment: Mapping[str, str]) -> Path:
+    """Where the message goes."""
+    return Path(environment.get("REFIT_TERMINATION") or "/dev/termination-log")
