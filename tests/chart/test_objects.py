@@ -1,6 +1,7 @@
 """What the chart renders, object by object: bare, with everything switched on, and at the limit of length."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,19 @@ def test_a_longer_release_is_refused_with_the_limit() -> None:
     assert len(LONGEST) == 28
     with pytest.raises(Refused, match="has 29 characters; 28 is the limit"):
         render(release=f"{LONGEST}c")
+
+
+@pytest.mark.parametrize("name", ["2026", "1e3", "true", "no", "null", "2026-11-22"])
+def test_names_that_yaml_takes_for_something_else_stay_names(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "refit.yaml"
+    path.write_text(f"name: '{name}'\nschedule: {{cron: 0 5 * * 1}}")
+    rendered = render(release=name, file=path)
+    for kind in ("CronJob", "ServiceAccount", "Role", "RoleBinding"):
+        assert name in rendered.of_kind(kind)
+    for found in rendered.objects:
+        labels = found["metadata"]["labels"]
+        assert (labels["app.kubernetes.io/instance"], labels["refit.dev/pipeline"]) == (name, name)
+    assert all(isinstance(pod["serviceAccountName"], str) for _, pod in rendered.pods())
 
 
 def test_a_release_with_a_dot_is_refused() -> None:
@@ -346,6 +360,23 @@ def test_a_component_takes_its_own_place_and_adds_to_what_all_share() -> None:
         "nvidia.com/gpu": 1,
     }
     assert pods["fd-train"]["terminationGracePeriodSeconds"] == 45
+
+
+def test_what_values_give_to_pods_the_pods_of_helm_test_have_too() -> None:
+    """Workload identity on Azure asks for a label of the pod, and meshes for an annotation."""
+    found = everything().of_kind("Pod")["fd-check-train"]["metadata"]
+    assert {"team": "data", "size": "large"}.items() <= found["labels"].items()
+    assert {"note": "train", "helm.sh/hook": "test", "helm.sh/hook-weight": "1"}.items() <= found["annotations"].items()
+    assert "refit.dev/step" not in found["labels"], "no step's pod"
+
+
+def test_an_entry_of_a_components_own_env_replaces_the_shared_one() -> None:
+    rendered = render(
+        "pods.env[0].name=LEVEL,pods.env[0].value=low",
+        "steps.train.env[0].name=LEVEL,steps.train.env[0].value=high",
+    )
+    levels = {name: environment(pod)["LEVEL"]["value"] for name, pod in rendered.pods()}
+    assert (levels["fd-train"], levels["fd-evaluate"], levels["fd"]) == ("high", "low", "low")
 
 
 def test_workload_identity_is_an_annotation_of_the_account() -> None:

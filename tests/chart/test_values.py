@@ -3,13 +3,16 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from refit.core.addresses import parse_url
+from refit.core.cron import check_cron
+from refit.core.errors import ConfigError
 from tests.fixtures.chart import (
     CHART,
     EVERYTHING,
@@ -50,12 +53,65 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
         pytest.param(r"pods.labels.refit\.dev/run-id=x", "/pods/labels'", id="a label of refit's own"),
         pytest.param("pods.extraVolumes[0].name=tmp", "/pods/extraVolumes/0/name'", id="a volume of the chart's own"),
         pytest.param("source.dsn.secret=My_Secret", "/source/dsn/secret'", id="no name of a Secret"),
+        pytest.param("source.dsn.key=..", "/source/dsn/key'", id="no key of a Secret"),
+        pytest.param("images.pullSecrets[0]=My_Secret", "/images/pullSecrets/0'", id="no name of a pull secret"),
+        pytest.param("store.endpoint=https://me:secret@minio", "/store/endpoint'", id="credentials in an address"),
+        pytest.param("store.region=eu west", "/store/region'", id="no region"),
+        pytest.param("images.registry=https://reg.example.com", "/images/registry'", id="registry with scheme"),
+        pytest.param("images.train.repository=reg/x:1", "/images/train/repository'", id="repository with tag"),
+        pytest.param("images.own=Reg/Team/X:1", "/images/own'", id="image in capitals"),
+        pytest.param("images.tag=20261122", "/images/tag': got number, want string", id="number for a tag"),
+        pytest.param("steps.train.deadlineSeconds=0", "deadlineSeconds': minimum: got 0, want 30", id="no deadline"),
+        pytest.param("steps.train.deadlineSeconds=9999999999", "deadlineSeconds': maximum", id="endless deadline"),
+        pytest.param("coordinator.waitSeconds=-1", "/coordinator/waitSeconds': minimum", id="negative wait"),
+        pytest.param("steps.train.resources.limits.memory=512m", "/limits/memory'", id="a thousandth of a byte"),
+        pytest.param("steps.train.resources.limits.memory=512", "/limits/memory'", id="bytes without unit"),
+        pytest.param("steps.train.tmpSize=0Gi", "/steps/train/tmpSize'", id="no room"),
+        pytest.param("pods.labels.a b=x", "/pods/labels': additional properties 'a b'", id="no key of a label"),
+        pytest.param("pods.labels.team=ü", "/pods/labels/team'", id="no value of a label"),
+        pytest.param("pods.labels.job-name=x", "/pods/labels/job-name'", id="a label of Kubernetes' own"),
+        pytest.param("pods.nodeSelector.gpu=true", "/pods/nodeSelector/gpu': got boolean", id="node label"),
+        pytest.param(
+            "pods.annotations.a b=x", "/pods/annotations': additional properties 'a b'", id="annotation's key"
+        ),
+        pytest.param("pods.priorityClassName=A b", "/pods/priorityClassName'", id="priority"),
+        pytest.param(
+            "pods.extraVolumeMounts[0].name=x,pods.extraVolumeMounts[0].mountPath=/tmp",
+            "/pods/extraVolumeMounts/0/mountPath'",
+            id="a mount over the chart's own",
+        ),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_with_its_path(setting: str, said: str) -> None:
     with pytest.raises(Refused) as refused:
         render(setting)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("steps", "at '': missing property 'steps'"),
+        ("steps.train.resources", "/steps/train': missing property 'resources'"),
+        ("steps.train.terminationGracePeriodSeconds", "missing property 'terminationGracePeriodSeconds'"),
+        ("steps.train.env", "/steps/train': missing property 'env'"),
+        ("store.credentials.kind", "/store/credentials': missing property 'kind'"),
+        ("history.failed", "/history': missing property 'failed'"),
+        ("cluster", "at '': missing property 'cluster'"),
+    ],
+)
+def test_a_value_that_is_taken_away_is_refused_with_its_path(path: str, said: str) -> None:
+    """null removes a default in Helm: no history, no grace, no credentials, `<nil>` in names."""
+    with pytest.raises(Refused) as refused:
+        render(f"{path}=null")
+    assert said in str(refused.value)
+
+
+def test_nothing_that_has_a_default_may_be_taken_away() -> None:
+    own = {path: schema for path, schema in walk(SCHEMA) if "properties" in schema}
+    for path, schema in (own | {"": SCHEMA}).items():
+        if not path.endswith(("resources", "resources.limits", "resources.requests")):
+            assert set(schema["required"]) == set(schema["properties"]) - {"global"}, path
 
 
 @pytest.mark.parametrize(
@@ -90,6 +146,23 @@ def test_a_value_that_cannot_work_is_refused_with_its_path(setting: str, said: s
         pytest.param(
             ("steps.train.env[0].name=OMP_NUM_THREADS",), "env names OMP_NUM_THREADS, which the chart", id="threads"
         ),
+        pytest.param(
+            ("steps.train.env[0].name=A", "steps.train.env[1].name=A"), "steps.train.env names A twice", id="twice"
+        ),
+        pytest.param(
+            ("steps.train.serviceAccount.name=fd-x", "steps.extract.serviceAccount.name=fd-x"),
+            "steps.train.serviceAccount.name is fd-x, and so is that of extract: one creates it",
+            id="an account that two create",
+        ),
+        pytest.param(
+            (
+                "coordinator.serviceAccount.create=false",
+                "coordinator.serviceAccount.name=x",
+                "coordinator.serviceAccount.annotations.a=b",
+            ),
+            "coordinator.serviceAccount.annotations have no effect where create is false",
+            id="annotations of nothing",
+        ),
     ],
 )
 def test_what_is_needed_and_not_named_is_refused_with_its_path(settings: tuple[str, ...], said: str) -> None:
@@ -111,7 +184,21 @@ def test_what_is_needed_and_not_named_is_refused_with_its_path(settings: tuple[s
         pytest.param("name: loans", "has no schedule: add  schedule: {cron: ", id="no schedule"),
         pytest.param("name: loans\nschedule: daily", "schedule in the pipeline file is no mapping", id="no mapping"),
         pytest.param("name: loans\nschedule: {timezone: UTC}", "has no cron", id="no cron"),
+        pytest.param("name: loans\nschedule: {}", "schedule in the pipeline file has no cron", id="nothing in it"),
+        pytest.param("name: loans\n# schedule: {cron: '0 5 * * 1'}", "has no schedule", id="a comment"),
         pytest.param("name: loans\nschedule: {cron: '0 5 * *'}", "needs 5 fields", id="a cron of four"),
+        pytest.param("name: loans\nschedule: {cron: '@daily'}", "needs 5 fields", id="a cron word"),
+        pytest.param(
+            "name: loans\nschedule: {cron: '60 5 * * 7'}",
+            r'is "60 5 * * 7"; minute goes from 0 to 59, with , - / and *; day of the week goes from 0 (Sunday) to 6',
+            id="a cron of other moments",
+        ),
+        pytest.param(
+            "name: loans\nschedule: {cron: '0 5 * * 1', timezone: '+02:00'}",
+            'schedule.timezone in the pipeline file is "+02:00"; it needs the name of an IANA zone',
+            id="an offset for a zone",
+        ),
+        pytest.param("name: loans\nschedule:\n\tcron: '0 5 * * 1'", "is no YAML mapping", id="a tab"),
         pytest.param(f"name: loans\n# {'x' * 900_000}", "takes 900000 at most", id="too long"),
     ],
 )
@@ -121,6 +208,76 @@ def test_a_file_that_the_chart_cannot_read_is_refused_with_a_sentence(tmp_path: 
     with pytest.raises(Refused) as refused:
         render(file=path)
     assert said in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """helm would put other characters in the place of what is none, and the run would read these."""
+    path = tmp_path / "refit.yaml"
+    for body in ("name: loans".encode("utf-16"), "name: loans # Flüge".encode("latin-1")):
+        path.write_bytes(body)
+        with pytest.raises(Refused, match="the pipeline file is not valid UTF-8: refit check FILE shows"):
+            render.__wrapped__(file=path)
+
+
+CRON = "0 5 * * 1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"name: loans\r\nschedule:\r\n  cron: '{CRON}'\r\n", id="lines of Windows"),
+        pytest.param(f'"name": \'loans\'\n\'schedule\': {{"cron": "{CRON}"}}', id="quotes"),
+        pytest.param(f"x: &a {{cron: {CRON}}}\nname: &n loans\nschedule: *a", id="anchors"),
+        pytest.param(f"# schedule: {{cron: 1 1 1 1 1}}\nname: loans\nschedule: {{cron: {CRON}}}", id="a comment"),
+        pytest.param(f"---\nname: loans # \U0001f6eb\nschedule: {{cron: {CRON}}}\nsql: '{{{{ .x }}}}'", id="signs"),
+    ],
+)
+def test_a_file_is_read_as_yaml_and_passed_on_as_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "refit.yaml"
+    path.write_bytes(text.encode())
+    rendered = render(file=path)
+    cronjob = rendered.of_kind("CronJob")["fd"]
+    assert cronjob["spec"]["schedule"] == CRON
+    assert cronjob["metadata"]["labels"]["refit.dev/pipeline"] == "loans"
+    assert rendered.of_kind("ConfigMap")["fd-file"]["data"]["refit.yaml"] == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "*/15 0-23/2 1,15 JAN-mar Mon,FRI", "05 005 ? 12 ?", "5/10 * 31 2 sun", "59 23 31 12 6",
+        "0 5 * * 7", "60 5 * * 1", "0 24 * * 1", "0 5 0 * 1", "0 5 * 13 1", "0 5 * * MONDAY", "*/0 5 * * 1",
+        "0 5 L * *", "-1 5 * * 1", "0, 5 * * 1", "0 5 * * 1 *", "TZ=UTC 5 * * 1",
+    ],
+)  # fmt: skip
+def test_the_chart_takes_the_schedules_that_the_file_may_have(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "refit.yaml"
+    path.write_text(yaml.safe_dump({"name": "loans", "schedule": {"cron": line}}))
+    assert _is_taken(lambda: render(file=path), Refused) == _is_taken(lambda: check_cron(line), ValueError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://models", "s3://models/", "s3://models/a/b c/", "s3://models//team//", "s3://Models/flüge", "s3://a.b-c/..x/.y",
+        "s3://models/a//b", "s3://models/../b", "s3://models/a/.", "s3://models/a\nb", "s3://models/a?b", "s3://me:x@models",
+        "s3://minio:9000/models", "s3://ab", "S3://models", "gs://models", "models",
+    ],
+)  # fmt: skip
+def test_the_chart_takes_the_buckets_that_refit_takes(tmp_path: Path, url: str) -> None:
+    values = tmp_path / "values.yaml"
+    needed = {"store": {"url": url, "credentials": {"secret": "store"}}, "source": {"dsn": {"secret": "warehouse"}}}
+    values.write_text(yaml.safe_dump(needed))
+    taken = _is_taken(lambda: render(values=values, needed=False), Refused)
+    assert taken == _is_taken(lambda: parse_url(url), ConfigError)
+
+
+def _is_taken(use: Callable[[], object], refused: type[Exception]) -> bool:
+    try:
+        use()
+    except refused:
+        return False
+    return True
 
 
 def test_a_file_without_a_schedule_is_for_runs_by_hand(tmp_path: Path) -> None:
@@ -137,10 +294,21 @@ def test_the_zone_is_that_of_the_file(tmp_path: Path) -> None:
     assert (spec["schedule"], spec["timeZone"]) == ("30  5 * * 1-5", "Europe/Berlin")
 
 
-def test_helm_has_no_objection() -> None:
-    command = [find_helm(), "lint", str(CHART), "--strict", "--kube-version", KUBERNETES, "--values", str(EVERYTHING)]
-    done = subprocess.run([*command, "--set-file", f"pipeline={FILE}"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param((), id="bare"),
+        pytest.param(("--values", str(ROOT / "k8s" / "values.yaml"), "--set-file", f"pipeline={FILE}"), id="least"),
+        pytest.param(("--values", str(EVERYTHING), "--set-file", f"pipeline={FILE}"), id="everything"),
+    ],
+)
+def test_helm_has_no_objection(given: tuple[str, ...]) -> None:
+    """What has to be given has no default, so that of a bare chart helm notes what is missing, as no objection."""
+    command = [find_helm(), "lint", str(CHART), "--strict", "--kube-version", KUBERNETES, *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+    noted = ["pipeline is empty", "store.url is empty", "no Secret with S3 credentials", "source.dsn.secret is empty"]
+    assert [note for note in noted if note in done.stderr] == ([] if given else noted)
 
 
 def test_the_notes_say_what_to_type_next(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 {{- define "refit.account" -}}
+{{- with include "refit.serviceAccount.fault" . -}}
+{{- fail . -}}
+{{- end -}}
 {{- $own := fromYaml (include "refit.component" .) -}}
 {{- if $own.serviceAccount.create -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
-  name: {{ include "refit.serviceAccount" . }}
+  name: {{ include "refit.serviceAccount" . | quote }}
   labels: {{- include "refit.labels" . | nindent 4 }}
   {{- with $own.serviceAccount.annotations }}
   annotations: {{- toYaml . | nindent 4 }}

@@ -57,7 +57,7 @@ Its exit code is final, for it has repeated what can be repeated; only a kill br
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels: {{- include "refit.labels" . | nindent 4 }}
 spec:
   schedule: {{ .schedule | quote }}

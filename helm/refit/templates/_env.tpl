@@ -12,6 +12,12 @@
 {{- if not $store.url -}}
 {{- fail "store.url is empty: it names where artifacts live, like s3://bucket/prefix" -}}
 {{- end -}}
+{{- $prefix := regexReplaceAll "^s3://[^/]*" $store.url "" | trimAll "/" -}}
+{{- range (empty $prefix | ternary list (splitList "/" $prefix)) -}}
+{{- if or (has . (list "" "." "..")) (regexMatch "[\\x00-\\x1f\\x7f]" .) -}}
+{{- fail (printf "store.url is %q; the parts of its prefix stand between single slashes, and none is . or .. or has control characters" $store.url) -}}
+{{- end -}}
+{{- end -}}
 {{- with $store.endpoint }}
 - {name: AWS_ENDPOINT_URL_S3, value: {{ . | quote }}}
 {{- end }}
@@ -89,11 +95,28 @@
 {{- include "refit.env.given" . }}
 {{- end -}}
 
-{{/* What the values add. A name that the chart sets itself would silently win or lose, so it is refused. */}}
+{{/*
+What the values add; a component's own entry replaces the shared one of the same name. A name that the chart sets itself
+would silently win or lose, so it is refused, and so is one that stands twice.
+*/}}
 {{- define "refit.env.given" -}}
-{{- $own := fromYaml (include "refit.component" .) -}}
+{{- $own := (fromYaml (include "refit.component" .)).env -}}
+{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $names := list -}}
+{{- range $own -}}
+{{- if has .name $names -}}
+{{- fail (printf "%s.env names %s twice" $where .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- $shared := list -}}
+{{- range .root.Values.pods.env -}}
+{{- if not (has .name $names) -}}
+{{- $shared = append $shared . -}}
+{{- end -}}
+{{- end -}}
 {{- $taken := list "HOME" "USER" "MPLCONFIGDIR" "JOBLIB_TEMP_FOLDER" "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" "OMP_WAIT_POLICY" "AWS_ENDPOINT_URL_S3" "AWS_DEFAULT_REGION" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" -}}
-{{- range concat .root.Values.pods.env $own.env }}
+{{- range concat $shared $own }}
 {{- if or (hasPrefix "REFIT_" .name) (has .name $taken) -}}
 {{- fail (printf "env names %s, which the chart sets by itself" .name) -}}
 {{- end }}

@@ -34,6 +34,26 @@ and hyphens that is 60, which leaves room for the index of a shard below the lim
 {{- $own.serviceAccount.name | default $default -}}
 {{- end -}}
 
+{{/* What is wrong with a component's account, or nothing. */}}
+{{- define "refit.serviceAccount.fault" -}}
+{{- $own := (fromYaml (include "refit.component" .)).serviceAccount -}}
+{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- if and (not $own.create) $own.annotations -}}
+{{ printf "%s.serviceAccount.annotations have no effect where create is false: annotate the account itself" $where }}
+{{- else if $own.create -}}
+{{- $name := include "refit.serviceAccount" . -}}
+{{- $call := . -}}
+{{- $faults := list -}}
+{{- range without (list "run" "extract" "train" "evaluate" "publish") .component -}}
+{{- $other := dict "root" $call.root "component" . -}}
+{{- if and (fromYaml (include "refit.component" $other)).serviceAccount.create (eq $name (include "refit.serviceAccount" $other)) -}}
+{{- $faults = append $faults (printf "%s.serviceAccount.name is %s, and so is that of %s: one creates it, the other sets create to false" $where $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- join "; " $faults -}}
+{{- end -}}
+{{- end -}}
+
 {{/* <registry>/<prefix><name>:<tag>, or as images.<name> or images.own say */}}
 {{- define "refit.image" -}}
 {{- $images := .root.Values.images -}}

@@ -9,6 +9,19 @@
 {{- merge (deepCopy $own.annotations) .root.Values.pods.annotations | toYaml -}}
 {{- end -}}
 
+{{/* Of a pod that only checks: it is no step's, and carries what the values give to pods, for webhooks ask for that. */}}
+{{- define "refit.checkMetadata" -}}
+{{- $own := fromYaml (include "refit.component" .) -}}
+{{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-weight" .weight "helm.sh/hook-delete-policy" "before-hook-creation" -}}
+labels:
+  {{- include "refit.labels" . | nindent 2 }}
+  {{- with merge (deepCopy $own.labels) .root.Values.pods.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+annotations:
+  {{- merge $hook (fromYaml (include "refit.annotations" .)) | toYaml | nindent 2 }}
+{{- end -}}
+
 {{- define "refit.podLabels" -}}
 {{- $own := fromYaml (include "refit.component" .) -}}
 {{ include "refit.jobLabels" . }}
@@ -21,7 +34,7 @@
 {{- define "refit.pod" -}}
 {{- $own := fromYaml (include "refit.component" .) -}}
 restartPolicy: Never
-serviceAccountName: {{ include "refit.serviceAccount" . }}
+serviceAccountName: {{ include "refit.serviceAccount" . | quote }}
 automountServiceAccountToken: {{ eq .component "run" }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds | int }}
@@ -34,7 +47,7 @@ securityContext:
 {{- with .root.Values.images.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}

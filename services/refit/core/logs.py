@@ -139,7 +139,18 @@ def places(error: BaseException) -> str:
 
 
 def _redacted(_logger: Any, _method: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
-    return {name: redact(value)[:LINE_LIMIT] if isinstance(value, str) else value for name, value in event.items()}
+    return {name: _clean(value) for name, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    """The value without secrets, however deep they stand; what is neither text nor number becomes text."""
+    if isinstance(value, Mapping):
+        return {str(name): _clean(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(value if isinstance(value, str) else repr(value))[:LINE_LIMIT]
 
 
 def configure(mode: str | None = None, **context: str) -> None:

@@ -124,7 +124,7 @@ def open_database(dsn: str, application_name: str, timeout: timedelta) -> Iterat
         DatabaseAway: after tries for up to 30 s.
     """
     settings = _settings(dsn, application_name)
-    with closing(_connect(settings)) as connection:
+    with closing(_connected(settings)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         database = Database(connection, timeout)
         settled = _SETTINGS.format(milliseconds=int(timeout.total_seconds() * 1000))
@@ -155,7 +155,16 @@ def _settings(dsn: str, application_name: str) -> dict[str, str]:
     return _DEFAULTS | given | {"application_name": application_name, "client_encoding": "UTF8"}
 
 
-@stamina.retry(on=DependencyError, attempts=CONNECT_ATTEMPTS, timeout=CONNECT_SECONDS, wait_initial=0.5)
+def _connected(settings: dict[str, Any]) -> psycopg2.extensions.connection:
+    """A block and no decorator, which would log its function's arguments, and the password with them."""
+    for attempt in stamina.retry_context(
+        on=DependencyError, attempts=CONNECT_ATTEMPTS, timeout=CONNECT_SECONDS, wait_initial=0.5
+    ):
+        with attempt:
+            return _connect(settings)
+    raise AssertionError("unreachable: the last attempt raises")
+
+
 def _connect(settings: dict[str, Any]) -> psycopg2.extensions.connection:
     try:
         with effect("sql connect"):

@@ -128,11 +128,22 @@ def extract(context: Context) -> ExtractManifest:
     )
 
 
-@stamina.retry(on=ReadConflict, attempts=3, timeout=None, wait_initial=1.0)
 def _read(
     context: Context, before: Snapshot | None, excluded: Sequence[Exclusion]
 ) -> tuple[Plan, tuple[Column, ...], RowsRead | None]:
-    """What was to be read, the columns as they are, and the rows; a replica's conflict is read again at once."""
+    """What was to be read, the columns as they are, and the rows; a replica's conflict is read again at once.
+
+    A decorator would log the arguments: keys of rows that people excluded.
+    """
+    for attempt in stamina.retry_context(on=ReadConflict, attempts=3, timeout=None, wait_initial=1.0):
+        with attempt:
+            return _read_once(context, before, excluded)
+    raise AssertionError("unreachable: the last attempt raises")
+
+
+def _read_once(
+    context: Context, before: Snapshot | None, excluded: Sequence[Exclusion]
+) -> tuple[Plan, tuple[Column, ...], RowsRead | None]:
     name = f"refit/{context.pipeline.name}/{context.run.run_id}"
     query = statement(context.pipeline.source.query)
     with open_database(read_dsn(), name, context.pipeline.source.statement_timeout) as database:

@@ -65,6 +65,20 @@ def test_every_fault_of_structure_is_a_line_on_stderr(file: Path) -> None:
     ]
 
 
+def test_names_without_room_for_those_of_jobs_are_refused_with_the_limit(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(DEMO.replace("name: flight-delays", f"name: {'n' * 29}"))
+    result = call("check", str(file), "--fast")
+    assert result.exit_code == 64
+    assert "name: has 29 characters; a name has at most 28" in result.stderr
+    file.write_text(DEMO)
+    monkeypatch.setenv("REFIT_RELEASE", "r" * 29)
+    result = call("check", str(file), "--fast")
+    assert result.exit_code == 64
+    assert "has 29 characters, and at most 28 leave room" in result.stderr
+
+
 def test_fast_tries_nothing(file: Path) -> None:
     file.write_text(DEMO.replace("early_stopping", "earl_stopping"))
     result = call("check", str(file), "--fast")

@@ -1,5 +1,6 @@
 """Secrets never reach logs."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,22 @@ def as_before() -> Iterator[None]:
         yield
     logs.configure("json")
     structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_secret_is_hidden_however_deep_it_stands_in_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFIT_SOURCE_DSN", "postgresql://app:hunter22@db/x")
+    logs.configure("json")
+    logs.logger().warning(
+        "again", args=("{'password': 'hunter22'}", {"hunter22"}), kwargs={"a": {"b": ["hunter22"]}}, number=2, off=None
+    )
+    line = capsys.readouterr().err
+    assert "hunter22" not in line
+    found = json.loads(line)
+    assert (found["args"], found["kwargs"]) == (["{'password': '***'}", "{'***'}"], {"a": {"b": ["***"]}})
+    assert (found["number"], found["off"]) == (2, None)
 
 
 @pytest.mark.usefixtures("as_before")

@@ -1,8 +1,10 @@
 """Connection strings that cannot be used are refused before a server, or a message, sees a piece of their password."""
 
+import sys
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from refit.core.errors import DependencyError
 from refit.extract import database
@@ -43,5 +45,26 @@ def test_a_connection_string_that_can_be_read_is_tried(dsn: str, monkeypatch: py
         raise DependencyError(settings["host"] + settings["port"])
 
     monkeypatch.setattr(database, "_connect", away)
+    monkeypatch.setattr(database, "CONNECT_ATTEMPTS", 1)
     with pytest.raises(DependencyError, match=r"127\.0\.0\.11"), open_database(dsn, "tests", timedelta(seconds=1)):
         pass
+
+
+def test_a_connection_that_is_tried_again_is_told_without_what_it_is_made_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also without the redaction of logs, which knows the credentials of the environment alone."""
+    monkeypatch.setattr(database, "CONNECT_ATTEMPTS", 2)
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()], logger_factory=structlog.PrintLoggerFactory(file=sys.stderr)
+    )
+    try:
+        dsn = "host=127.0.0.1 port=1 user=app password=hunter22"
+        with pytest.raises(DependencyError), open_database(dsn, "tests", timedelta(seconds=1)):
+            pass
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr().err
+    assert "retry_scheduled" in said
+    assert "Connection refused" in said
+    assert "hunter22" not in said
