@@ -35,6 +35,11 @@ FILE: Final[dict[str, Any]] = yaml.safe_load(loans.FILE) | {
     "window": {"kind": "rolling", "length": "84d"},
     "source": {"query": "SELECT * FROM loans", "key": ["loan_id"], "cursor": "applied_at", "min_new_rows": 100},
 }
+SLOW: Final = {
+    "estimator": "sklearn.linear_model.SGDClassifier",
+    "params": {"loss": "log_loss", "alpha": 0.01, "max_iter": 100_000, "tol": None},
+}
+"""A model whose fit takes ten seconds, for what has to happen meanwhile."""
 SMALL: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
 
 
@@ -176,15 +181,24 @@ class Release:
         """The step Jobs of the run that the cluster has, oldest first."""
         return self.kubectl.of_run("jobs", id_of(run), step)
 
-    def at_step(self, job: str, step: str, *, started: bool = True) -> Object:
-        """The first pod of the step of this run, once it runs."""
-
-        def seen() -> Object | None:
-            pods = self.kubectl.of_run("pods", run_id, step)
-            return pods[0] if pods and (not started or _has_begun(pods[0])) else None
-
+    def at_step(self, job: str, step: StepName) -> Object:
+        """The first pod of the step of this run, as soon as it is there."""
         run_id = self.run_id(job)
-        return until(seen, f"pod of {step}", pause=0.1, tell=self.told)
+        pods = until(
+            lambda: self.kubectl.of_run("pods", run_id, step) or None, f"pod of {step}", pause=0.1, tell=self.told
+        )
+        return pods[0]
+
+    def at_work(self, job: str, step: StepName) -> Object:
+        """The same once the step says that it works; before, a process of its kind is deaf to signals."""
+
+        def works() -> bool:
+            return '"progress"' in self.kubectl.tried("logs", name).stdout
+
+        pod = self.at_step(job, step)
+        name = pod["metadata"]["name"]
+        until(works, f"work of {name}", pause=0.1, tell=self.told)
+        return pod
 
     def record(self, run: Outcome | str) -> RunRecord:
         return read_run(self.store, id_of(run))
@@ -242,8 +256,3 @@ def id_of(run: Outcome | str) -> str:
 def attempts(outcome: Outcome) -> dict[str, int]:
     """How often each step was tried."""
     return {name: step.attempts for name, step in outcome.steps.items()}
-
-
-def _has_begun(pod: Object) -> bool:
-    states = [found.get("state", {}) for found in pod.get("status", {}).get("containerStatuses", [])]
-    return any("running" in state or "terminated" in state for state in states)

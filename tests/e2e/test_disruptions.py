@@ -6,7 +6,7 @@ import pytest
 
 from refit.core.domain import StepName
 from tests.e2e.kubectl import Object, until
-from tests.e2e.release import Release, attempts
+from tests.e2e.release import SLOW, Release, attempts
 from tests.e2e.servers import FIRST
 
 ONCE = {"extract": 1, "train": 1, "evaluate": 1, "publish": 1}
@@ -18,7 +18,7 @@ ONCE = {"extract": 1, "train": 1, "evaluate": 1, "publish": 1}
 def test_a_coordinator_that_is_deleted_is_followed_by_one_that_goes_on(release: Release, step: StepName) -> None:
     release.install()
     job = release.start()
-    release.at_step(job, step, started=False)
+    release.at_step(job, step)
     (first,) = release.kubectl.pods_of(job)
     release.kubectl("delete", "pod", first["metadata"]["name"], "--wait=false")
     outcome = release.as_expected(job)
@@ -28,9 +28,9 @@ def test_a_coordinator_that_is_deleted_is_followed_by_one_that_goes_on(release: 
 
 
 def test_a_coordinator_that_is_killed_is_followed_by_one_that_goes_on(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    release.at_step(job, "train")
+    release.at_work(job, "train")
     (pod,) = release.kubectl.pods_of(job)
     release.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
     outcome = release.as_expected(job)
@@ -39,9 +39,9 @@ def test_a_coordinator_that_is_killed_is_followed_by_one_that_goes_on(release: R
 
 
 def test_a_step_job_that_is_deleted_is_made_again_as_the_next_attempt(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    release.at_step(job, "train")
+    release.at_work(job, "train")
     (step,) = release.jobs(release.run_id(job), "train")
     release.kubectl("delete", "job", step["metadata"]["name"], "--wait=false")
     outcome = release.as_expected(job)
@@ -50,9 +50,9 @@ def test_a_step_job_that_is_deleted_is_made_again_as_the_next_attempt(release: R
 
 
 def test_a_step_pod_that_is_deleted_is_an_attempt(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    pod = release.at_step(job, "train")
+    pod = release.at_work(job, "train")
     release.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
     outcome = release.as_expected(job)
     assert attempts(outcome) == ONCE | {"train": 2}
@@ -60,20 +60,21 @@ def test_a_step_pod_that_is_deleted_is_an_attempt(release: Release) -> None:
 
 @pytest.mark.core
 def test_a_step_pod_that_is_evicted_is_no_attempt(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    pod = release.at_step(job, "train")
+    pod = release.at_work(job, "train")
     evict(release, pod)
     outcome = release.as_expected(job)
     assert attempts(outcome) == ONCE
     (step,) = release.jobs(outcome, "train")
-    assert names(release.kubectl.pods_of(step["metadata"]["name"])) != names([pod])
+    (after,) = release.kubectl.pods_of(step["metadata"]["name"])
+    assert names([after]) != names([pod])
 
 
 def test_a_drain_that_takes_step_and_coordinator_costs_no_attempt(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    step = release.at_step(job, "train")
+    step = release.at_work(job, "train")
     (coordinator,) = release.kubectl.pods_of(job)
     evict(release, step)
     evict(release, coordinator)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.e2e.kubectl import Kubectl, until
-from tests.e2e.release import CHART, NAME, Release
+from tests.e2e.release import CHART, NAME, SLOW, Release
 from tests.e2e.servers import FIRST
 from tests.fixtures.chart import EVERYTHING, FILE, NEEDED
 from tests.fixtures.scripts import ROOT
@@ -80,7 +80,7 @@ def test_a_file_with_faults_ends_a_run_at_once_with_all_of_them(release: Release
 def test_an_upgrade_in_the_middle_of_a_run_is_for_the_next_one(release: Release) -> None:
     release.install()
     job = release.start()
-    release.at_step(job, "extract", started=False)
+    release.at_step(job, "extract")
     release.upgrade("steps.train.resources.limits.memory=640Mi", "steps.publish.labels.new=yes", model=LINEAR)
     first = release.as_expected(job)
     (train,), (publish,) = release.jobs(first, "train"), release.jobs(first, "publish")
@@ -101,12 +101,12 @@ def _memory(job: dict[str, object]) -> object:
 
 
 def test_a_release_that_is_removed_in_the_middle_of_a_run_leaves_the_bucket_and_comes_back(release: Release) -> None:
-    release.install()
+    release.install(model=SLOW)
     first = release.good()
     release.arrive(FIRST, 63)
     job = release.start()
     run_id = release.run_id(job)
-    release.at_step(job, "train")
+    release.at_work(job, "train")
     release.helm("uninstall", "--wait")
     until(lambda: release.kubectl.everything("pods") == [], "end of all pods", 60)
     assert release.champion == first.version

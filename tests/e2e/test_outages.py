@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.kubectl import until
-from tests.e2e.release import Release, attempts
+from tests.e2e.release import SLOW, Release, attempts
 from tests.e2e.test_disruptions import ONCE
 
 Control = Callable[[str, str], None]
@@ -16,9 +16,9 @@ Control = Callable[[str, str], None]
 def test_a_run_waits_while_a_part_of_the_cluster_is_away(
     release: Release, control: Control, part: str, seconds: int
 ) -> None:
-    release.install()
+    release.install(model=SLOW)
     job = release.start()
-    release.at_step(job, "train")
+    release.at_work(job, "train")
     control("kill", part)
     try:
         time.sleep(seconds)

@@ -37,7 +37,7 @@ def test_a_step_that_does_not_start_ends_the_run_with_the_clusters_own_words(
 def test_a_secret_that_comes_late_is_waited_for(release: Release) -> None:
     release.install("coordinator.startTimeoutSeconds=100", *SECRET)
     job = release.start()
-    release.at_step(job, "train", started=False)
+    release.at_step(job, "train")
     release.kubectl("create", "secret", "generic", "not-there", "--from-literal=word=x")
     assert attempts(release.as_expected(job))["train"] == 1
 
@@ -45,7 +45,7 @@ def test_a_secret_that_comes_late_is_waited_for(release: Release) -> None:
 def test_a_quota_that_takes_no_job_is_waited_for_and_then_told(release: Release) -> None:
     release.install(NO_START)
     job = release.start()
-    release.at_step(job, "extract", started=False)
+    release.at_step(job, "extract")
     hard = {"count/jobs.batch": "2"}  # the coordinator's, and the one of extract
     release.kubectl.apply(
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": hard}}

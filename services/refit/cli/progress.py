@@ -4,12 +4,15 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from refit.cli import story
 from refit.cli.answer import is_terminal, paint, talk
 from refit.core.domain import Outcome
 from refit.run.events import Event, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
+
+QUIET_SECONDS: Final = 30.0
+"""How long a step may work before a log says how far it is, and then until it says so again."""
 
 
 class Live(Protocol):
@@ -24,16 +27,25 @@ class Live(Protocol):
 
 
 class Still:
-    """Nothing moves: logs and pipes get finished lines only."""
+    """Nothing moves: logs and pipes get finished lines, and of a step that takes long a line now and then."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._quiet_until: float | None = None
 
     def show(self, step: str, text: str) -> None:
-        pass
+        now = self._clock()
+        if self._quiet_until is None:
+            self._quiet_until = now + QUIET_SECONDS
+        elif text and now >= self._quiet_until:
+            self.place(step, text)
+            self._quiet_until = now + QUIET_SECONDS
 
     def place(self, step: str, text: str) -> None:
         talk(f"  {step:<{story.STEP_WIDTH}}{text}")
 
     def clear(self) -> None:
-        pass
+        self._quiet_until = None
 
 
 class Spinner:
@@ -69,14 +81,14 @@ class Spinner:
         self._step = ""
 
 
-def live() -> Live:
+def live(clock: Callable[[], float] = time.monotonic) -> Live:
     """What suits stderr; the lines are the same. Images without rich have no terminal either."""
     if not is_terminal(sys.stderr):
-        return Still()
+        return Still(clock)
     try:
         return Spinner()
     except ModuleNotFoundError:
-        return Still()
+        return Still(clock)
 
 
 class Progress:
@@ -87,7 +99,7 @@ class Progress:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._live = clock, live()
+        self._clock, self._live = clock, live(clock)
         self._started: float | None = None
         self.outcome: Outcome | None = None
 

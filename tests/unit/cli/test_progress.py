@@ -30,10 +30,11 @@ EVENTS: tuple[Event, ...] = (
 
 
 def test_a_pipe_gets_finished_lines_without_colour(capsys: pytest.CaptureFixture[str]) -> None:
-    ticks = iter([10.0, 15.9])
-    with Progress(lambda: next(ticks)) as progress:
+    now = 10.0
+    with Progress(lambda: now) as progress:
         for event in EVENTS:
             progress(event)
+        now = 15.9
     said = capsys.readouterr()
     assert said.out == ""
     lines = said.err.splitlines()
@@ -42,6 +43,22 @@ def test_a_pipe_gets_finished_lines_without_colour(capsys: pytest.CaptureFixture
     assert "\x1b" not in said.err
     assert progress.outcome == OUTCOME
     assert round(progress.seconds, 3) == 5.9
+
+
+def test_a_pipe_hears_now_and_then_of_a_step_that_takes_long(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with Progress(lambda: now) as progress:
+        progress(StepStarted("train", 1))
+        for second in range(100):
+            now = float(second)
+            progress(StepTold("train", f"tree {second}", {"event": "progress"}))
+        progress(StepStarted("evaluate", 1))
+        progress(StepTold("evaluate", "soon done", {"event": "progress"}))
+    assert [line.split() for line in capsys.readouterr().err.splitlines()] == [
+        ["train", "tree", "30"],
+        ["train", "tree", "60"],
+        ["train", "tree", "90"],
+    ]
 
 
 def test_a_reader_of_the_talk_that_goes_away_does_not_end_the_run() -> None:
