@@ -75,11 +75,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a container ended."""
+    """How a container ended, and when, which is not known of one that its node has lost."""
 
     code: int
     reason: str
     message: str
+    at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,7 @@ def pod_of(document: Document) -> Pod:
         unschedulable=scheduled.get("message", "no node takes it") if scheduled.get("status") == "False" else "",
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
         runs="running" in state,
-        stopped=Stopped(stopped["exitCode"], stopped.get("reason", ""), stopped.get("message", ""))
-        if stopped
-        else None,
+        stopped=_stopped(stopped) if stopped else None,
         memory=limits[0] if limits else "",
     )
 
@@ -233,6 +232,15 @@ def event_of(document: Document) -> Event:
         message=document.get("message", ""),
         is_warning=document.get("type") == "Warning",
         at=_time(at) if at else None,
+    )
+
+
+def _stopped(state: Document) -> Stopped:
+    return Stopped(
+        code=state["exitCode"],
+        reason=state.get("reason", ""),
+        message=state.get("message", ""),
+        at=_time(state["finishedAt"]) if state.get("finishedAt") else None,
     )
 
 

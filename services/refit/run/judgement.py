@@ -1,6 +1,7 @@
 """What a Job's status, its pods and their events say of the attempt: it goes on, it ended, it is gone. Pure.
 
-A Job's conditions decide, never a count of pods. The newest pod that was not evicted tells how the step ended.
+A Job's conditions decide that an attempt failed, never a count of pods; the newest pod that was not evicted tells how.
+That one ended well its exit code alone tells: a step ends with 0 only once its manifest stands.
 """
 
 import re
@@ -78,6 +79,8 @@ def judge(step: StepName, job: Job | None, pods: Sequence[Pod]) -> GoesOn | Over
         return Gone()
     own = [pod for pod in pods if not pod.is_disrupted]
     newest = own[-1] if own else None
+    if job.ending is None and newest and newest.stopped and newest.stopped.code == 0:
+        return Over(0, newest, newest.stopped.at or job.created_at)  # the Job is told of it two seconds later
     if job.ending is None:
         return replace(_under_way(job, newest), is_failing=job.is_failing)
     if job.ending.kind == "Complete":

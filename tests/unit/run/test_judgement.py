@@ -35,7 +35,9 @@ def pod(state: dict[str, Any] | None = None, *conditions: dict[str, Any], **stat
 
 
 def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+    return {
+        "terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": "2026-11-20T07:01:00Z"}
+    }
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
@@ -61,7 +63,7 @@ def judged(found: dict[str, Any] | None, *pods: dict[str, Any]) -> GoesOn | Over
         ),
         pytest.param([pod(None, NO_NODE)], False, "waits for a node: 0/1 nodes", id="no node"),
         pytest.param([pod({"running": {}})], True, "runs", id="runs"),
-        pytest.param([pod(terminated(0))], True, "has ended", id="the Job does not know yet"),
+        pytest.param([pod(terminated(75))], True, "has ended", id="the Job does not know yet"),
         pytest.param([pod(terminated(143), DISRUPTED)], False, "waits for its pod", id="evicted"),
         pytest.param([pod(terminated(143), DISRUPTED), pod({"running": {}})], True, "runs", id="replaced"),
     ],
@@ -88,6 +90,20 @@ def test_a_complete_job_ended_well() -> None:
     state = judged(job(condition("Complete")), pod(terminated(0, "Completed")))
     assert isinstance(state, Over)
     assert (state.exit_code, state.seen, state.at.isoformat()) == (0, None, "2026-11-20T07:05:00+00:00")
+
+
+@pytest.mark.parametrize("found", [job(), job(TARGET)], ids=["goes on", "is about to fail"])
+def test_a_pod_that_ended_well_did_so_whatever_its_job_says_yet(found: dict[str, Any]) -> None:
+    state = judged(found, pod(terminated(0, "Completed")))
+    assert isinstance(state, Over)
+    assert (state.exit_code, state.seen, state.at.isoformat()) == (0, None, "2026-11-20T07:01:00+00:00")
+    assert state.pod is not None
+
+
+def test_a_container_that_its_node_has_lost_has_no_end() -> None:
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}}
+    assert isinstance(judged(job(), pod(lost)), GoesOn)
+    assert isinstance(judged(job(FAILED), pod(lost)), Over)
 
 
 FITS = "Container step for pod ns/p failed with exit code 65 matching FailJob rule at index 1"
