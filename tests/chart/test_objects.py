@@ -426,4 +426,6 @@ def test_suspended_the_coordinator_waits_for_people() -> None:
 def test_a_test_pod_is_a_hook_and_no_run() -> None:
     for name, pod in bare().of_kind("Pod").items():
         assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test", name
+        kept = pod["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert kept == "before-hook-creation", "helm test --logs asks for logs after the end"
         assert not {"REFIT_RUN_ID", "REFIT_ATTEMPT"} & set(environment(pod["spec"]))

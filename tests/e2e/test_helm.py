@@ -65,6 +65,22 @@ def test_helm_test_says_that_all_is_right_or_what_is_not(release: Release) -> No
     assert "gone" in absent.stdout
 
 
+def test_a_release_that_is_removed_leaves_the_pods_of_its_tests_and_secrets_alone(release: Release) -> None:
+    release.install()
+    release.helm("test")
+    before = {found["metadata"]["name"] for found in release.kubectl.everything("secrets")}
+    release.helm("uninstall", "--wait")
+    left = [found["metadata"]["name"] for found in release.kubectl.everything("pods")]
+    assert left == [f"{NAME}-check-extract", f"{NAME}-check-train"]
+    release.kubectl("delete", "pods", "--selector", f"app.kubernetes.io/instance={NAME}")
+    for kind in ("pods", "cronjobs", "jobs", "roles", "rolebindings"):
+        assert release.kubectl.everything(kind) == [], kind
+    own = {found["metadata"]["name"] for found in release.kubectl.everything("serviceaccounts")}
+    assert own == {"default"}
+    after = {found["metadata"]["name"] for found in release.kubectl.everything("secrets")}
+    assert after == {name for name in before if not name.startswith("sh.helm.release.")}
+
+
 def test_a_file_with_faults_ends_a_run_at_once_with_all_of_them(release: Release) -> None:
     release.install(window={"kind": "rolling", "length": "42 parsecs"}, task="sorting")
     job = release.start()

@@ -71,7 +71,7 @@ spec:
     metadata:
       labels: {{- include "refit.jobLabels" . | nindent 8 }}
       annotations:
-        refit.dev/file-sha256: {{ sha256sum .root.Values.pipeline }}
+        refit.dev/file-sha256: {{ sha256sum .root.Values.pipeline | quote }}
     spec:
       backoffLimit: 3
       podReplacementPolicy: Failed

@@ -50,7 +50,11 @@ def test_first_extract_reads_all_up_to_as_of(bench: Bench) -> None:
     assert bench.rows(manifest, day(5), "id", "at") == [(1, day(1)), (2, day(2))]
     ref = snapshot_ref(bench)
     assert ref is not None and (ref.run_id, ref.generation, ref.watermark) == (manifest.run_id, 1, day(2))
-    assert bench.progress == ["2 new rows, 2 in the window"]
+    assert bench.progress == [
+        "asks for new rows",
+        "2 rows read, which are looked for among older ones",
+        "2 new rows, 2 in the window",
+    ]
 
 
 def test_later_extracts_read_on_from_the_watermark(bench: Bench) -> None:
