@@ -212,7 +212,7 @@ def doer(manifest: Manifest) -> str:
 
 def exit_code(failure: Failure) -> int:
     """The code that a coordinator ends with: a step's kill, timeout or start failure becomes 75."""
-    return 75 if failure.error_class in ("oom", "killed", "timeout", "start") else failure.exit_code
+    return 75 if failure.error_class in ("oom", "killed", "timeout") else failure.exit_code
 
 
 def _verdict_drawn(store: ObjectStore, run_id: str, evaluate: Manifest | None) -> OutcomeName | None:

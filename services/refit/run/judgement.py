@@ -17,8 +17,10 @@ from refit.run.jobs import NOT_STARTED
 
 OOM: Final = 137
 TRANSIENT: Final = 75
+ACCESS: Final = 77
 DISK: Final = 74
 _CODE_IN_MESSAGE: Final = re.compile(r"exit code (\d+)")
+_ABSENT: Final = re.compile(r'\b(secret|configmap|serviceaccount) "([^"]+)" not found')
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
 
 
@@ -107,7 +109,8 @@ def _failed(step: StepName, job: Job, pod: Pod | None) -> Over:
     assert job.ending is not None
     at, reason = job.ending.at, job.ending.reason
     if why := job.told.get(NOT_STARTED):
-        return Over(TRANSIENT, None, at, "NotStarted", not_started(step, why))
+        failure = not_started(step, why)
+        return Over(failure.exit_code, None, at, failure.type, failure)
     if reason == "DeadlineExceeded" or (pod is not None and pod.reason == "DeadlineExceeded"):
         stopped = pod.stopped if pod else None
         return Over(stopped.code if stopped else OOM, pod, at, "DeadlineExceeded", _timeout(step))
@@ -156,14 +159,20 @@ def _seen(step: StepName, pod: Pod, stopped: Stopped) -> Failure | None:
 
 
 def not_started(step: StepName, why: str) -> Failure:
-    """The step's own process never began."""
+    """The step's own process never began.
+
+    For an object that was not there all that time nobody waits three times: it is a right that the step lacks.
+    """
+    absent = _ABSENT.search(why)
+    named = f"cannot get {absent[1]}s {absent[2]}: " if absent else ""
     return Failure(
         error_class="start",
         type="NotStarted",
         step=step,
-        exit_code=TRANSIENT,
-        message=f"the step could not be started: {why}",
-        next="mend what the message names (image, secret, quota, resources), then: refit rerun NAME",
+        exit_code=ACCESS if absent else TRANSIENT,
+        message=f"the step could not be started: {named}{why}",
+        next=f"{f'create the {absent[1]} {absent[2]}' if absent else 'mend what the message names'}, "
+        "then: refit rerun NAME",
     )
 
 

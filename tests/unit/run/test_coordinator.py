@@ -342,6 +342,17 @@ def test_a_deadline_is_not_repeated_and_the_run_ends_with_75(world: World) -> No
     assert world.jobs() == ["extract-1", "train-1"]
 
 
+def test_a_secret_that_is_not_there_is_waited_for_once(world: World) -> None:
+    world.cluster.plays["train", 1] = lambda cluster, name: cluster.pod(
+        name, waiting={"reason": "CreateContainerConfigError", "message": 'secret "warehouse" not found'}
+    )
+    outcome = world.run()
+    assert outcome.error is not None
+    assert (outcome.error.error_class, outcome.exit_code) == ("start", 77)
+    assert outcome.error.next == "create the secret warehouse, then: refit rerun NAME"
+    assert world.jobs() == ["extract-1", "train-1"]
+
+
 def test_a_step_that_never_starts_is_tried_three_times(world: World) -> None:
     for number in (1, 2, 3):
         world.cluster.plays["train", number] = lambda cluster, name: cluster.pod(

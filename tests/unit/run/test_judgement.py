@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refit.run.cluster import event_of, job_of, pod_of
-from refit.run.judgement import GoesOn, Gone, Over, doubled, judge, why_waiting
+from refit.run.judgement import GoesOn, Gone, Over, doubled, judge, not_started, why_waiting
 
 AT = "2026-11-20T07:05:00Z"
 NAME = "fd-train-20261120t070000-k3fw-1"
@@ -157,6 +157,27 @@ def test_out_of_memory_says_how_much_there_was_and_how_much_to_give() -> None:
     assert state.seen is not None
     assert "the limit of 512Mi was used up" in state.seen.message
     assert "steps.train.resources.limits.memory of the chart to 1024Mi" in state.seen.next
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "named"),
+    [
+        ('CreateContainerConfigError: secret "x" not found', 77, "cannot get secrets x"),
+        (
+            'FailedMount: MountVolume.SetUp failed for "v": configmap "y" not found',
+            77,
+            "create the configmap y",
+        ),
+        ('FailedCreate: error looking up service account ns/z: serviceaccount "z" not found', 77, "serviceaccounts z"),
+        ("ErrImagePull: not found", 75, "mend what the message names"),
+        ('exceeded quota: tight, requested: secrets=1, "secret" not found', 75, "could not be started: exceeded quota"),
+    ],
+)
+def test_an_object_that_is_not_there_is_a_right_that_is_missing(why: str, code: int, named: str) -> None:
+    found = not_started("train", why)
+    assert (found.error_class, found.exit_code) == ("start", code)
+    assert named in f"{found.message}; {found.next}"
+    assert why in found.message
 
 
 def test_a_job_that_was_ended_before_it_started_says_why_to_every_coordinator() -> None:

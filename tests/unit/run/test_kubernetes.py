@@ -224,7 +224,8 @@ def test_a_step_that_does_not_start_in_time_is_ended_with_the_pods_own_words(
     )
     found = failure_of(executor.execute(attempt(store), print), "train")
     assert found is not None
-    assert (found.error_class, found.exit_code) == ("start", 75)
+    assert (found.error_class, found.exit_code) == ("start", 77)
+    assert "cannot get secrets x" in found.message
     assert 'secret "x" not found (waited 120 s)' in found.message
     assert cluster.changed == [NAME]
     assert 120 < cluster.elapsed < 130
