@@ -211,7 +211,7 @@ def doer(manifest: Manifest) -> str:
 
 
 def exit_code(failure: Failure) -> int:
-    """The code that a coordinator ends with: a step's kill, timeout or start failure becomes 75."""
+    """The code that a coordinator ends with: a step's kill or timeout becomes 75."""
     return 75 if failure.error_class in ("oom", "killed", "timeout") else failure.exit_code
 
 
