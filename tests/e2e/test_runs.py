@@ -23,7 +23,6 @@ def test_a_failed_run_is_mended_by_an_upgrade_and_repeated_by_a_job(release: Rel
     assert release.champion == again.version
 
 
-@pytest.mark.core
 def test_from_outside_runs_are_repeated_looked_at_and_taken_back(release: Release) -> None:
     release.install()
     first = release.good()
