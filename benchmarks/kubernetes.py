@@ -2,12 +2,12 @@
 
     python benchmarks/kubernetes.py --run [--tag dev] [--keep] [--out FILE.json]
 
-Needs kubectl, helm, KUBECONFIG, and the images in the cluster; without --run, as in `make bench`, it touches none. In a namespace of its own, removed afterwards, stand the
-servers of k8s/dev with the demo's flights. Measured: from `helm install` to the end of the first run by hand, which
-promotes; per step, the time between the creation of extract's Job and the completion of publish's without the seconds
-that the steps say they worked, divided by four (times of the API have whole seconds); the coordinator's peak memory
-(VmHWM of its process). Against: the median of five Jobs of the same image that do nothing, from `kubectl create` to the
-return of `kubectl wait`.
+Needs kubectl, helm, KUBECONFIG, and the images in the cluster; without --run, as in `make bench`, it touches none. The
+servers of k8s/dev with the demo's flights stand in a namespace of its own, which is removed afterwards. Measured: from
+`helm install` to the end of the first run by hand, which promotes; per step, the time from the creation of extract's
+Job to the completion of publish's without the seconds that the steps say they worked, divided by four (times of the API
+have whole seconds); the coordinator's peak memory (VmHWM of its process). Against: the median of five Jobs of the same
+image that do nothing, from `kubectl create` to the return of `kubectl wait`.
 """
 
 import argparse
