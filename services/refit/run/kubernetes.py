@@ -42,21 +42,24 @@ PATIENCE_FOR_NODES: Final = 5
 NODE_SECONDS: Final = 300.0
 """How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
+LOOK_SECONDS: Final = 15.0
+"""The most that the time between two looks counts: while the API server is away, nothing can start or end."""
 
 
 @dataclass
 class Held:
-    """How long something has been so, without a break."""
+    """How long something has been so, without a break, under the eyes of this process."""
 
     clock: Callable[[], float]
-    _since: float | None = None
+    _seen_at: float | None = None
+    _seconds: float = 0.0
 
     def seconds(self, is_so: bool) -> float:
-        if not is_so:
-            self._since = None
-        elif self._since is None:
-            self._since = self.clock()
-        return 0.0 if self._since is None else self.clock() - self._since
+        now = self.clock()
+        since = now if self._seen_at is None else self._seen_at
+        self._seconds = self._seconds + min(now - since, LOOK_SECONDS) if is_so else 0.0
+        self._seen_at = now if is_so else None
+        return self._seconds
 
 
 @dataclass

@@ -115,6 +115,27 @@ def test_what_an_attempt_waits_for_is_told_once(
     ]
 
 
+@pytest.mark.parametrize("state", ["starts", "fails"])
+def test_the_time_in_which_the_server_is_away_is_nobodys_delay(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, state: str
+) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        if state == "fails":
+            there.condition(name, "FailureTarget", "PodFailurePolicy", "")
+
+    def sleep(seconds: float) -> None:
+        if cluster.elapsed == 0.0:
+            cluster.elapsed += NODE_SECONDS + 100
+        cluster.elapsed += seconds
+        if cluster.elapsed > NODE_SECONDS + 101:
+            cluster.complete(NAME)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = play
+    assert executor.execute(attempt(store), print).exit_code == 0
+    assert cluster.changed == []
+
+
 def lose_node(there: FakeCluster, name: str) -> None:
     """The Job met its deadline, and nobody hears of its pod any more."""
     there.pod(name, running={})
