@@ -16,11 +16,11 @@ from refit.core import keys
 from refit.core.domain import STEPS, Failure, StepName, Termination
 from refit.core.effects import effect
 from refit.core.environment import of_images
-from refit.core.errors import ArtifactError, RefitError, Sigterm, TerminatedError
+from refit.core.errors import RefitError, Sigterm, TerminatedError
 from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
-from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place, read_last_words
 from refit.run.following import Following
 from refit.run.jobs import (
     ATTEMPT,
@@ -42,6 +42,8 @@ PATIENCE_FOR_NODES: Final = 5
 NODE_SECONDS: Final = 300.0
 """How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
+_CUT_BYTES: Final = 4096
+"""More than a secret has."""
 LOOK_SECONDS: Final = 15.0
 """The most that the time between two looks counts: while the API server is away, nothing can start or end."""
 
@@ -167,7 +169,10 @@ class KubernetesExecutor:
             self.cluster.change(name, patch, hurry=hurry)
 
     def _ended(self, name: str, over: Over) -> Ended:
-        log = redact(self.cluster.log(over.pod.name, LOG_LIMIT_BYTES).decode(errors="replace")) if over.pod else ""
+        raw = self.cluster.log(over.pod.name, LOG_LIMIT_BYTES + _CUT_BYTES) if over.pod else b""
+        log = redact(raw.decode(errors="replace"))
+        if len(raw) == LOG_LIMIT_BYTES + _CUT_BYTES:
+            log = log[_CUT_BYTES:]  # it may begin in the middle of a secret, which nothing knows as one
         last_words = _last_words(over.pod.stopped if over.pod else None)
         place = Place(
             job=name,
@@ -230,10 +235,9 @@ def _told(over: Over, last_words: Termination | None) -> Failure | None:
 
 
 def _last_words(stopped: Stopped | None) -> Termination | None:
-    if stopped is not None and stopped.message:
-        with suppress(ArtifactError):
-            return Termination.from_json(stopped.message.encode(), "the termination message")
-    return None
+    if stopped is None or not stopped.message:
+        return None
+    return read_last_words(stopped.message.encode(errors="replace"), "the termination message")
 
 
 def _place(name: str, failure: Failure) -> Place:
