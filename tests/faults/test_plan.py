@@ -153,6 +153,7 @@ def test_a_pipeline_of_a_cluster_is_planned_for_with_the_images_of_its_last_verd
     out = plan(case, days=FIRST).out
     assert "the run is skipped unless 1 new row came" in out
     assert "whether an image of the release changed is seen when the run begins" in out
+    assert out.rstrip().endswith(".yaml --executor kubernetes")
     other = plan(case, "--json", days=FIRST, file=edited(evaluate={"max_shift": 0.4})).document
     assert (other["may_be_skipped"], other["images_assumed"]) == (False, True)
 
@@ -182,6 +183,17 @@ def test_a_hold_and_a_run_that_goes_on_are_told(case: Case) -> None:
 def test_a_pipeline_of_another_owner_cannot_be_planned_for(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFIT_OWNER", "prod/ml/loans")
     assert plan(case, "--json").document["error"]["type"] == "OtherOwner"
+
+
+@pytest.mark.parametrize(("owner", "end"), [("eu/flights/fd", " --executor kubernetes"), ("blue", "")])
+def test_what_a_release_owns_is_run_on_its_cluster(
+    case: Case, monkeypatch: pytest.MonkeyPatch, owner: str, end: str
+) -> None:
+    case.store.delete(keys.ref("owner"))
+    monkeypatch.setenv("REFIT_OWNER", owner)
+    last = plan(case).out.splitlines()[-1]
+    assert last.startswith("  next")
+    assert last.endswith(f".yaml{end}")
 
 
 def test_a_time_to_come_cannot_be_planned_for(case: Case) -> None:

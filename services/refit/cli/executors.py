@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Final
 
 from refit.cli.place import Place
 from refit.core.addresses import Bucket, parse_url
@@ -11,6 +12,9 @@ from refit.run.executor import Executor
 from refit.run.identity import LOCAL, Identity, of_job, release_owner
 from refit.run.jobs import check_release
 from refit.run.local import LocalExecutor
+
+_DIGITS: Final = 9
+"""Of a number of seconds: more than thirty years."""
 
 
 class NotReached(ConfigError):
@@ -74,6 +78,6 @@ def _on_cluster(place: Place, environment: Mapping[str, str]) -> tuple[Executor,
 def _seconds(text: str | None, default: float) -> float:
     if not text:
         return default
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
         raise BadTimeout(text)
     return float(text)

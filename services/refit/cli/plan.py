@@ -42,14 +42,15 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
     body, pipeline = read_file(file)
     refuse_future(as_of)
     place = open_root(store).under(f"{pipeline.name}/")
-    refuse_other(place, owner(os.environ))
+    who = owner(os.environ)
+    refuse_other(place, who)
     now = datetime.now(UTC)
     environment = read_environment(place)
     maker = Maker(created_by(), lambda _name, _run_id: environment)
     run, _ = new_run(Request(pipeline, body, as_of=as_of, full_refresh=full_refresh), "plan", maker)
     with tempfile.TemporaryDirectory(prefix="refit-plan-") as folder:
         context = Context(place, pipeline, run, "extract", "plan", 1, Path(folder), now, lambda _text: None)
-        planned = Planned(pipeline, run, forecast(context), read_prospect(place, pipeline), read_lock(place, now))
+        planned = Planned(pipeline, run, forecast(context), read_prospect(place, pipeline), read_lock(place, now), who)
     if as_json:
         say_json(document(planned))
         return

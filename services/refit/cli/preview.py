@@ -33,7 +33,8 @@ def lines(planned: Planned, file: str, *, local: bool) -> Iterator[str]:
     yield _labelled("on failure", f"what may pass by itself is tried 3 times, after 5 and 20 s; {stays}")
     if planned.held is not None and planned.held.alive:
         yield _labelled("lock", f"run {planned.held.holder.run_id} is going on; this one would wait for it")
-    yield _labelled("next", f"refit run {shlex.quote(file)}")
+    where = " --executor kubernetes" if planned.is_of_a_cluster else ""
+    yield _labelled("next", f"refit run {shlex.quote(file)}{where}")
 
 
 def _read_lines(planned: Planned, *, local: bool) -> Iterator[str]:

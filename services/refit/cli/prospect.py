@@ -73,13 +73,18 @@ class Prospect:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run that has not begun, and what is known of it."""
+    """A run that has not begun, and what is known of it.
+
+    Attributes:
+        owner: Who runs the pipeline.
+    """
 
     pipeline: Pipeline
     run: RunRecord
     read: Forecast
     prospect: Prospect
     held: Held | None
+    owner: str
 
     @property
     def window_rows(self) -> int:
@@ -96,6 +101,11 @@ class Planned:
     def assumes_images(self) -> bool:
         """Its steps are taken to run in the images of the last verdict's run, which the cluster alone knows by now."""
         return environment.tells_images(self.run.environment)
+
+    @property
+    def is_of_a_cluster(self) -> bool:
+        """Its steps are Jobs: those of the last verdict were, or its owner has a name as the chart gives it."""
+        return self.assumes_images or self.owner.count("/") == 2
 
     @property
     def may_be_skipped(self) -> bool:

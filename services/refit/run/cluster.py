@@ -180,33 +180,36 @@ class Cluster(Protocol):
 
 def job_of(document: Document) -> Job:
     """A Job of batch/v1."""
-    metadata, status = document["metadata"], document.get("status") or {}
-    met = [each for each in status.get("conditions") or () if each.get("status") == "True"]
-    ends = [each for each in met if each["type"] in ("Complete", "Failed")]
+    told = _without_nulls(document)
+    metadata, status = told["metadata"], told.get("status", {})
+    met = [each for each in status.get("conditions", ()) if each.get("status") == "True"]
+    ends = [each for each in met if each.get("type") in ("Complete", "Failed")]
+    at = status.get("completionTime", metadata["creationTimestamp"])  # for a condition without a time
     return Job(
         name=metadata["name"],
         uid=metadata["uid"],
         created_at=_time(metadata["creationTimestamp"]),
-        labels=metadata.get("labels") or {},
-        told=metadata.get("annotations") or {},
-        owner=next((each["name"] for each in metadata.get("ownerReferences") or () if each["kind"] == "CronJob"), ""),
-        is_going=bool(metadata.get("deletionTimestamp")),
-        ending=_ending(ends[0]) if ends else None,
-        is_failing=any(each["type"] == "FailureTarget" for each in met),
+        labels=metadata.get("labels", {}),
+        told=metadata.get("annotations", {}),
+        owner=next((each["name"] for each in metadata.get("ownerReferences", ()) if each["kind"] == "CronJob"), ""),
+        is_going="deletionTimestamp" in metadata,
+        ending=_ending({"lastTransitionTime": at} | ends[0]) if ends else None,
+        is_failing=any(each.get("type") == "FailureTarget" for each in met),
     )
 
 
 def pod_of(document: Document) -> Pod:
     """A pod of v1 whose container `step` matters."""
-    metadata, status = document["metadata"], document.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
+    told = _without_nulls(document)
+    metadata, status = told["metadata"], told.get("status", {})
+    conditions = {each.get("type"): each for each in status.get("conditions", ())}
     scheduled = conditions.get("PodScheduled", {})
-    found = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]
-    state = (found[0].get("state") or {}) if found else {}
+    found = [each for each in status.get("containerStatuses", ()) if each["name"] == CONTAINER]
+    state = found[0].get("state", {}) if found else {}
     stopped, waiting = state.get("terminated"), state.get("waiting")
     limits = [
-        ((each.get("resources") or {}).get("limits") or {}).get("memory", "")
-        for each in (document.get("spec") or {}).get("containers") or ()
+        each.get("resources", {}).get("limits", {}).get("memory", "")
+        for each in told.get("spec", {}).get("containers", ())
         if each["name"] == CONTAINER
     ]
     return Pod(
@@ -226,13 +229,21 @@ def pod_of(document: Document) -> Pod:
 
 def event_of(document: Document) -> Event:
     """An event of v1; those of the scheduler have an eventTime only."""
-    at = document.get("lastTimestamp") or document.get("eventTime") or document["metadata"].get("creationTimestamp")
+    told = _without_nulls(document)
+    at = told.get("lastTimestamp") or told.get("eventTime") or told["metadata"].get("creationTimestamp")
     return Event(
-        reason=document.get("reason", ""),
-        message=document.get("message", ""),
-        is_warning=document.get("type") == "Warning",
+        reason=told.get("reason", ""),
+        message=told.get("message", ""),
+        is_warning=told.get("type") == "Warning",
         at=_time(at) if at else None,
     )
+
+
+def _without_nulls(document: Any) -> Any:
+    """The document without fields that are null: they mean what absent ones do."""
+    if isinstance(document, Mapping):
+        return {name: _without_nulls(value) for name, value in document.items() if value is not None}
+    return [_without_nulls(value) for value in document] if isinstance(document, list) else document
 
 
 def _stopped(state: Document) -> Stopped:
@@ -240,7 +251,7 @@ def _stopped(state: Document) -> Stopped:
         code=state["exitCode"],
         reason=state.get("reason", ""),
         message=state.get("message", ""),
-        at=_time(state["finishedAt"]) if state.get("finishedAt") else None,
+        at=_time(state["finishedAt"]) if "finishedAt" in state else None,
     )
 
 

@@ -3,13 +3,14 @@
 import hashlib
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from refit.core.domain import Failure, Record, StepName, Termination
 from refit.core.environment import installed
-from refit.core.errors import RefitError
+from refit.core.errors import ArtifactError, RefitError
 from refit.core.step import more_memory
 
 LOG_LIMIT_BYTES: Final = 256 * 1024
@@ -96,6 +97,18 @@ class OfThisMachine:
 
     def begun(self, attempt: Attempt) -> int:
         return 0
+
+
+def read_last_words(body: bytes, name: str) -> Termination | None:
+    """What a process left as its last words; None where they are cut, or not those of a step.
+
+    Own code may write there too: a failure whose code says that all went well would end a failed run with 0.
+    """
+    with suppress(ArtifactError):
+        found = Termination.from_json(body, name)
+        if found.failure is None or 0 < found.failure.exit_code < 256:
+            return found
+    return None
 
 
 def jitter(attempt: Attempt) -> float:

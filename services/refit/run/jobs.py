@@ -63,8 +63,8 @@ class Templates(Record):
     steps: dict[StepName, StepTemplate]
 
     def images(self) -> dict[str, str]:
-        """The image of each step, by the step's name."""
-        return {step: _container(one)["image"] for step, one in self.steps.items()}
+        """The image of each step, by the step's name; empty where a template was edited to name none."""
+        return {step: _container(one).get("image", "") for step, one in self.steps.items()}
 
     def grace_seconds(self, step: StepName) -> float:
         """How long a pod of the step may take to end once it is asked to."""

@@ -56,14 +56,15 @@ _CRON_JOBS: Final = create_namespaced_resource("batch", "v1", "CronJob", "cronjo
 _JOBS: Final = create_namespaced_resource("batch", "v1", "Job", "jobs")
 _PODS: Final = create_namespaced_resource("", "v1", "Pod", "pods")
 _EVENTS: Final = create_namespaced_resource("", "v1", "Event", "events")
-_FOREIGN: Final = (httpx2.HTTPError, httpx2.InvalidURL, SettingsError, msgspec.DecodeError, OSError)
+_UNREAD: Final = (KeyError, TypeError, ValueError, AttributeError)
+"""What lightkube raises where a file, a command or an answer is not of the form that it takes for granted."""
+_FOREIGN: Final = (httpx2.HTTPError, httpx2.InvalidURL, SettingsError, msgspec.DecodeError, OSError, *_UNREAD)
 """All that a request can raise."""
-_UNUSABLE: Final = (
-    *(SettingsError, yaml.YAMLError, msgspec.MsgspecError, OSError),
-    *(KeyError, TypeError, ValueError, AttributeError),  # what lightkube says of a kubeconfig that is none
-)
+_UNUSABLE: Final = (SettingsError, yaml.YAMLError, msgspec.MsgspecError, OSError, *_UNREAD)
 _WEBHOOK: Final = "failed calling webhook"
 _QUOTA: Final = "exceeded quota"
+_RIGHT: Final = '" cannot '
+"""In what the server says of a right that is missing: User "x" cannot create resource "jobs" in API group "batch"."""
 _CHECK_SETTINGS: Final = "check KUBECONFIG and its current context: kubectl get jobs must work"
 Result = TypeVar("Result")
 
@@ -183,7 +184,7 @@ class Kube:
                 return instead["absent"]
             if status == 409 and "taken" in instead:
                 return instead["taken"]
-            raise mapped(error, verb, what, self.namespace) from error
+            raise mapped(_answer_in(error), verb, what, self.namespace) from error
         self._has_answered = True
         return found
 
@@ -207,12 +208,25 @@ def _clients(namespace: str | None) -> tuple[Client, Client]:
 
 def _is_outage(error: Exception) -> bool:
     """The same request may succeed a moment later."""
+    error = _answer_in(error)
     if isinstance(error, httpx2.HTTPStatusError):
         status = error.response.status_code
+        if status == 404 and not isinstance(error, ApiError):
+            return True  # of a proxy whose server is away: what is not there, the API server says in its own form
         return status == 429 or (status >= 500 and _WEBHOOK not in _words(error))
     if isinstance(error, msgspec.DecodeError):
         return True  # an answer that was cut
     return isinstance(error, httpx2.TransportError) and not _is_untrusted(error)
+
+
+def _answer_in(error: Exception) -> Exception:
+    """The answer that lightkube could not read, where that is what went wrong; else the error itself."""
+    found: BaseException | None = error if isinstance(error, _UNREAD) else None
+    while found is not None:
+        if isinstance(found, httpx2.HTTPStatusError):
+            return found
+        found = found.__context__
+    return error
 
 
 def _is_untrusted(error: BaseException | None) -> bool:
@@ -240,6 +254,11 @@ def mapped(error: Exception, verb: str, what: str, namespace: str) -> RefitError
         return ClusterAway(
             f"{doing}: the API server is away ({type(error).__name__})", next="see that it answers: kubectl get jobs"
         )
+    if isinstance(error, _UNREAD):
+        return ClusterDenied(
+            f"{doing}: no credentials could be had ({type(error).__name__})",
+            next="the command that KUBECONFIG names under exec must print an ExecCredential with a token, as JSON",
+        )
     return ClusterRefused(f"{doing}: {type(error).__name__}: {redact(str(error))}", next=_CHECK_SETTINGS)
 
 
@@ -250,6 +269,8 @@ def _answered(error: httpx2.HTTPStatusError, verb: str, what: str, doing: str) -
         return ClusterDenied(text, next="the credentials are refused: " + _CHECK_SETTINGS)
     if status == 403 and _QUOTA in words:
         return NotAdmitted(text, next="raise the quota, or let Jobs end: kubectl describe quota")
+    if status == 403 and _RIGHT not in words:
+        return ClusterDenied(text, next="mend what the server names: an admission policy, or the namespace")
     if status == 403:
         resource = what.partition(" ")[0]
         return ClusterDenied(text, next=f"the Role needs the verb {verb} on {resource}; the chart brings it")
@@ -261,7 +282,8 @@ def _answered(error: httpx2.HTTPStatusError, verb: str, what: str, doing: str) -
 
 
 def _status(error: Exception) -> int:
-    return error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else 0
+    """What the API server said; 0 where it said nothing in its own form."""
+    return error.response.status_code if isinstance(error, ApiError) else 0
 
 
 def _words(error: httpx2.HTTPStatusError) -> str:

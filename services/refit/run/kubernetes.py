@@ -16,11 +16,11 @@ from refit.core import keys
 from refit.core.domain import STEPS, Failure, StepName, Termination
 from refit.core.effects import effect
 from refit.core.environment import of_images
-from refit.core.errors import ArtifactError, RefitError, Sigterm, TerminatedError
+from refit.core.errors import RefitError, Sigterm, TerminatedError
 from refit.core.logs import redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
-from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place, read_last_words
 from refit.run.following import Following
 from refit.run.jobs import (
     ATTEMPT,
@@ -42,21 +42,26 @@ PATIENCE_FOR_NODES: Final = 5
 NODE_SECONDS: Final = 300.0
 """How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
+_CUT_BYTES: Final = 4096
+"""More than a secret has."""
+LOOK_SECONDS: Final = 15.0
+"""The most that the time between two looks counts: while the API server is away, nothing can start or end."""
 
 
 @dataclass
 class Held:
-    """How long something has been so, without a break."""
+    """How long something has been so, without a break, under the eyes of this process."""
 
     clock: Callable[[], float]
-    _since: float | None = None
+    _seen_at: float | None = None
+    _seconds: float = 0.0
 
     def seconds(self, is_so: bool) -> float:
-        if not is_so:
-            self._since = None
-        elif self._since is None:
-            self._since = self.clock()
-        return 0.0 if self._since is None else self.clock() - self._since
+        now = self.clock()
+        since = now if self._seen_at is None else self._seen_at
+        self._seconds = self._seconds + min(now - since, LOOK_SECONDS) if is_so else 0.0
+        self._seen_at = now if is_so else None
+        return self._seconds
 
 
 @dataclass
@@ -164,7 +169,10 @@ class KubernetesExecutor:
             self.cluster.change(name, patch, hurry=hurry)
 
     def _ended(self, name: str, over: Over) -> Ended:
-        log = redact(self.cluster.log(over.pod.name, LOG_LIMIT_BYTES).decode(errors="replace")) if over.pod else ""
+        raw = self.cluster.log(over.pod.name, LOG_LIMIT_BYTES + _CUT_BYTES) if over.pod else b""
+        log = redact(raw.decode(errors="replace"))
+        if len(raw) == LOG_LIMIT_BYTES + _CUT_BYTES:
+            log = log[_CUT_BYTES:]  # it may begin in the middle of a secret, which nothing knows as one
         last_words = _last_words(over.pod.stopped if over.pod else None)
         place = Place(
             job=name,
@@ -227,10 +235,9 @@ def _told(over: Over, last_words: Termination | None) -> Failure | None:
 
 
 def _last_words(stopped: Stopped | None) -> Termination | None:
-    if stopped is not None and stopped.message:
-        with suppress(ArtifactError):
-            return Termination.from_json(stopped.message.encode(), "the termination message")
-    return None
+    if stopped is None or not stopped.message:
+        return None
+    return read_last_words(stopped.message.encode(errors="replace"), "the termination message")
 
 
 def _place(name: str, failure: Failure) -> Place:

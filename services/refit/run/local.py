@@ -12,11 +12,10 @@ from typing import IO, Final
 
 from refit.core.cores import cores
 from refit.core.disk import disk
-from refit.core.domain import STEPS, StepName, Termination
-from refit.core.errors import ArtifactError
+from refit.core.domain import STEPS, StepName
 from refit.core.logs import redact
 from refit.core.step import scratch
-from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, OfThisMachine
+from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, OfThisMachine, read_last_words
 from refit.run.forkserver import Request, send
 from refit.run.memory import oom_kills
 
@@ -130,7 +129,8 @@ class LocalExecutor(OfThisMachine):
                 server.words.seek(0)
                 log += _follow(server.words, tell)
             starved = kills is not None and oom_kills() != kills
-            return Ended(128 - code if code < 0 else code, _read(last_words), log, starved)
+            words = read_last_words(last_words.read_bytes(), last_words.name)
+            return Ended(128 - code if code < 0 else code, words, log, starved)
 
     def close(self) -> None:
         """No process waits any more."""
@@ -187,10 +187,3 @@ def _follow(stream: IO[bytes], tell: Callable[[str], None]) -> bytes:
         while size > LOG_LIMIT_BYTES and len(tail) > 1:
             size -= len(tail.pop(0))
     return b"".join(tail)
-
-
-def _read(path: Path) -> Termination | None:
-    body = path.read_bytes()
-    with suppress(ArtifactError):
-        return Termination.from_json(body, path.name)
-    return None

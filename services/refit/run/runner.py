@@ -41,6 +41,13 @@ class LeftToNext(TerminatedError):
         super().__init__(why.message, next="nothing: the next pod of this Job goes on with the run")
 
 
+class _Replaced(TerminatedError):
+    """Another process with this one's identity has the run now."""
+
+    def __init__(self) -> None:
+        super().__init__("another pod of this Job has taken the run up")
+
+
 @dataclass
 class Runner:
     """Walks runs of any pipeline through one store and one executor.
@@ -116,17 +123,11 @@ class Runner:
             lambda holder: self.listen(Waiting(holder, request.wait_seconds)),
         )
         with lock:
-            run = self._taken_up(store)
-            if run is None:
-                try:
-                    refuse_incomplete(store)
-                    run, file = prepare(run_id)
-                except RefitError:
-                    lock.free()  # nothing of the run stands
-                    raise
-                _record(store, run, file)
+            run = self._taken_up(store) or self._begun(store, run_id, prepare, lock)
             self.listen(RunStarted(run))
             failure, terminated = self._walk(store, run, request.retry_seconds, lock)
+            if failure and not terminated and self._is_replaced(store, run_id, lock):
+                terminated = _Replaced()  # what failed here may go well there
             if terminated and self.identity.run_id:
                 raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
@@ -145,6 +146,31 @@ class Runner:
             return None
         self._is_taken_up = True
         return read_run(store, self.identity.run_id)
+
+    def _begun(self, store: ObjectStore, run_id: str, prepare: Prepare, lock: Lock) -> RunRecord:
+        """The run that is prepared stands, unless another pod has begun it meanwhile."""
+        try:
+            refuse_incomplete(store)
+            lock.check()
+            run, file = prepare(run_id)  # takes as long as the API server is away
+            lock.check()
+        except RefitError as error:
+            if self._is_replaced(store, run_id, lock):
+                raise LeftToNext(_Replaced()) from error
+            lock.free()  # nothing of the run stands
+            raise
+        _record(store, run, file)
+        return run
+
+    def _is_replaced(self, store: ObjectStore, run_id: str, lock: Lock) -> bool:
+        """Whether another pod of this Job, which took this one for dead, goes on with the run."""
+        if self.identity.run_id is None:
+            return False
+        try:
+            lock.check()
+        except LockLost:
+            return _is_holder(store, run_id)
+        return False
 
     def _walk(
         self, store: ObjectStore, run: RunRecord, pauses: tuple[float, ...], lock: Lock
@@ -167,11 +193,6 @@ class Runner:
             words = "ended by SIGTERM" if isinstance(error, Sigterm) else "interrupted"
             ended = TerminatedError(words, next="refit rerun NAME")
             return describe(ended, step), ended
-        except LockLost as error:
-            if self.identity.run_id and _is_holder(store, run.run_id):
-                ended = TerminatedError("another pod of this Job has taken the run up")
-                return describe(ended, step), ended
-            return describe(error, step), None
         except RefitError as error:
             return describe(error, step), None
         return None, None
@@ -220,12 +241,12 @@ class Runner:
     def _tell(self, step: StepName, line: str) -> None:
         try:
             parsed = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # whatever own code and libraries write
             parsed = None
         if not isinstance(parsed, dict):
             parsed = {"event": line}
         text = parsed.get("text") if parsed.get("event") in ("progress", "pod") else None
-        event: Event = StepTold(step, text, parsed)
+        event: Event = StepTold(step, text if isinstance(text, str) else None, parsed)
         self.listen(event)
 
 

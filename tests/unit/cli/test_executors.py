@@ -101,7 +101,7 @@ def test_runs_on_this_machine_belong_to_who_is_named(
         assert identity.owner == owner
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1m", "1.5"])
+@pytest.mark.parametrize("text", ["0", "-1", "1m", "1.5", "9" * 400, "9" * 5000], ids=lambda text: text[:4])
 def test_a_time_to_start_that_is_none_is_refused(
     cluster: FakeCluster, place: Place, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:

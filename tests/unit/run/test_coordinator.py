@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from refit.core.owner import OtherOwner
 from refit.core.refs import read_ref
 from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
-from refit.run.cluster import ClusterDenied
+from refit.run.cluster import ClusterAway, ClusterDenied
 from refit.run.events import Event, StepFailed
 from refit.run.executor import JITTER, Attempt, Ended, Place, pause_after
 from refit.run.identity import Identity, JobUnknown, of_job
@@ -269,6 +270,61 @@ def test_a_pod_that_was_replaced_ends_as_the_other_did(world: World) -> None:
     assert [world.run()] == outcomes
     assert outcomes[0].outcome == "promoted"
     assert world.jobs() == ALL
+
+
+def dies_in_train(world: World, **fields: Any) -> None:
+    """Another pod of the Job takes the run up, and dies in train."""
+
+    def crash(cluster: FakeCluster, name: str) -> None:
+        raise Died
+
+    world.cluster.plays["train", 1] = crash
+    with pytest.raises(Died):
+        world.runner().run(replace(request(), **fields))
+
+
+def test_a_pod_that_was_replaced_before_its_run_stood_leaves_the_other_ones_alone(world: World) -> None:
+    newer = FILE + b"\n# of an upgrade meanwhile\n"
+    first = world.runner()
+    environment = first.executor.environment
+
+    def while_the_server_is_away(pipeline: str, run_id: str) -> dict[str, str]:
+        dies_in_train(world, file=newer)
+        return environment(pipeline, run_id)
+
+    first.executor.environment = while_the_server_is_away  # type: ignore[method-assign]
+    with pytest.raises(TerminatedError, match="another pod of this Job") as ended:
+        first.run(request())
+    assert ended.value.exit_code == 143
+    assert world.store.get(keys.pipeline_file(world.run_id)) == newer
+    world.done(world.cluster, f"fd-train-{world.run_id}-1")
+    assert world.run().outcome == "promoted"
+
+
+@pytest.mark.parametrize("when", ["before its run stands", "in a step"])
+def test_a_pod_that_was_replaced_and_fails_ends_neither_run_nor_job(world: World, when: str) -> None:
+    first = world.runner()
+    away = ClusterAway("the API server is away")
+
+    def prepare(pipeline: str, run_id: str) -> dict[str, str]:
+        dies_in_train(world)
+        raise away
+
+    def play(cluster: FakeCluster, name: str) -> None:
+        world.done(cluster, name)
+        if when == "in a step":
+            dies_in_train(world)
+            raise away
+
+    world.cluster.plays["extract", 1] = play
+    if when != "in a step":
+        first.executor.environment = prepare  # type: ignore[method-assign]
+    with pytest.raises(TerminatedError, match="another pod of this Job") as ended:
+        first.run(request())
+    assert ended.value.exit_code == 143
+    assert read_outcome(world.store, world.run_id) is None
+    world.done(world.cluster, f"fd-train-{world.run_id}-1")
+    assert world.run().outcome == "promoted"
 
 
 def test_sigterm_on_a_laptop_ends_the_job_and_the_run(world: World) -> None:

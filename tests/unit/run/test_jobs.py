@@ -75,6 +75,12 @@ def test_templates_are_kept_as_they_are() -> None:
     assert kept.images() == {step: f"refit-{step}:1" for step in STEPS}
 
 
+def test_a_template_that_was_edited_to_name_no_image_tells_none() -> None:
+    edited = cron_job("train")
+    del edited["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert Templates(release="fd", steps={"train": template_of(edited)}).images() == {"train": ""}
+
+
 def test_the_longest_names_have_room_for_an_index() -> None:
     name = job_name("r" * 28, Attempt("s3://b", "p", RUN_ID, "evaluate", 99))
     assert len(f"{name}-9") <= 63

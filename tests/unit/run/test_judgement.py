@@ -219,3 +219,24 @@ def test_the_last_warning_tells_what_is_waited_for() -> None:
 )
 def test_memory_is_doubled_in_its_own_unit(given: str, twice: str) -> None:
     assert doubled(given) == twice
+
+
+def nulls(found: Any, *names: str) -> Any:
+    """The document with these fields null, wherever they stand."""
+    if isinstance(found, dict):
+        return {name: None if name in names else nulls(value, *names) for name, value in found.items()}
+    return [nulls(each, *names) for each in found] if isinstance(found, list) else found
+
+
+def test_fields_that_are_null_are_as_good_as_none() -> None:
+    odd = nulls(job(FAILED, {"status": "True"}), "reason", "message", "lastTransitionTime")
+    odd["metadata"] |= {"labels": None, "annotations": None, "ownerReferences": None, "deletionTimestamp": None}
+    bare = nulls(pod(terminated(143), {"type": None, "status": None}), "reason", "message", "finishedAt", "limits")
+    state = bare["status"]["containerStatuses"][1]["state"]
+    state |= {"running": None, "waiting": None}
+    found = judged(odd, bare)
+    assert isinstance(found, Over)
+    assert (found.exit_code, found.reason, found.seen) == (143, "", None)
+    assert found.at == job_of(odd).created_at
+    assert judged(job() | {"status": None}, bare | {"status": None, "spec": None}) == judged(job(), pod())
+    assert event_of({"metadata": {}, "lastTimestamp": None, "reason": None}).at is None

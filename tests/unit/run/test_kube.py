@@ -29,6 +29,14 @@ DROPPED, HELD = 0, -1
 """Told as a status: the connection is closed without an answer, or after a while."""
 
 
+@dataclass(frozen=True)
+class Raw:
+    """A body of this kind; empty: of none that is told."""
+
+    kind: str
+    body: bytes
+
+
 @dataclass
 class Api:
     """Answers in order, the last one again and again: status and body."""
@@ -51,10 +59,11 @@ def handler(api: Api) -> type[BaseHTTPRequestHandler]:
                 time.sleep(1.0 if status == HELD else 0.0)
                 self.close_connection = True
                 return
-            is_text = isinstance(found, bytes)
-            body = found if is_text else json.dumps(found).encode()
+            kind = "text/plain" if isinstance(found, bytes) else found.kind if isinstance(found, Raw) else None
+            body = found.body if isinstance(found, Raw) else found if kind else json.dumps(found).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain" if is_text else "application/json")
+            if kind != "":
+                self.send_header("Content-Type", kind or "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -240,6 +249,8 @@ def test_the_last_lines_of_a_log_are_not_waited_for(serve: Serve, monkeypatch: p
 
 FORBIDDEN = 'jobs.batch is forbidden: User "u" cannot create resource "jobs" in API group "batch"'
 QUOTA = 'jobs.batch "fd-1" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: 1, limited: 1'
+TERMINATING = 'jobs.batch "fd-1" is forbidden: unable to create new content in namespace ns: it is being terminated'
+POLICY = 'admission webhook "policies" denied the request: images cannot be of this registry'
 WEBHOOK = 'Internal error occurred: failed calling webhook "x": connection refused'
 
 
@@ -248,12 +259,16 @@ WEBHOOK = 'Internal error occurred: failed calling webhook "x": connection refus
     [
         pytest.param(status(403, FORBIDDEN), ClusterDenied, "verb create on jobs", 1, id="403 right"),
         pytest.param(status(403, QUOTA), NotAdmitted, "exceeded quota", 1, id="403 quota"),
+        pytest.param(status(403, TERMINATING), ClusterDenied, "or the namespace", 1, id="403 namespace that goes"),
+        pytest.param(status(403, POLICY), ClusterDenied, "an admission policy", 1, id="403 policy"),
         pytest.param(status(401, "Unauthorized"), ClusterDenied, "credentials are refused", 1, id="401"),
         pytest.param(status(422, "spec.template: Required"), ClusterRefused, "spec.template: Required", 1, id="422"),
         pytest.param(status(500, WEBHOOK), NotAdmitted, "failed calling webhook", 1, id="webhook"),
         pytest.param(status(500, "etcd leader changed"), ClusterAway, "etcd leader changed", 4, id="500"),
         pytest.param(status(429, "too many requests"), ClusterAway, "too many", 4, id="429"),
         pytest.param((503, b"<html>"), ClusterAway, "Service Unavailable", 4, id="a proxy's 503"),
+        pytest.param((502, Raw("", b"")), ClusterAway, "Bad Gateway", 4, id="a proxy's 502 of no kind"),
+        pytest.param((503, Raw("application/json", b"{no")), ClusterAway, "Service Unavailable", 4, id="a cut 503"),
         pytest.param((DROPPED, None), ClusterAway, "RemoteProtocolError", 4, id="dropped"),
         pytest.param((201, b"{not"), ClusterAway, "DecodeError", 4, id="cut"),
     ],
@@ -268,6 +283,27 @@ def test_what_the_server_says_becomes_an_error_of_refit(
     assert words in f"{raised.value.message} {raised.value.next}"
     assert "cannot create jobs fd-1 in namespace ns" in raised.value.message
     assert len(api.asked) == asked
+
+
+def test_what_a_proxy_says_is_not_there_is_no_word_of_the_server(serve: Serve) -> None:
+    api = serve((404, b"default backend - 404"), (404, b"default backend - 404"), (200, JOB))
+    assert Kube().job("fd-1") is not None
+    assert len(api.asked) == 3
+
+
+@pytest.mark.parametrize("printed", ["no json", "{}", "[]", '{"status": {"clientCertificateData": "x"}}', "\\377"])
+def test_a_command_for_credentials_that_prints_none_is_told(serve: Serve, tmp_path: Path, printed: str) -> None:
+    api = serve((200, JOB))
+    config = tmp_path / "kubeconfig"
+    document = yaml.safe_load(config.read_text())
+    version = "client.authentication.k8s.io/v1beta1"
+    document["users"][0]["user"] = {"exec": {"apiVersion": version, "command": "printf", "args": [printed]}}
+    config.write_text(yaml.safe_dump(document))
+    with pytest.raises(ClusterDenied, match="cannot get jobs fd-1 in namespace ns: no credentials") as raised:
+        Kube().job("fd-1")
+    assert "ExecCredential" in raised.value.next
+    assert printed not in raised.value.message
+    assert api.asked == []
 
 
 def test_an_outage_is_waited_out(serve: Serve) -> None:

@@ -115,6 +115,27 @@ def test_what_an_attempt_waits_for_is_told_once(
     ]
 
 
+@pytest.mark.parametrize("state", ["starts", "fails"])
+def test_the_time_in_which_the_server_is_away_is_nobodys_delay(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, state: str
+) -> None:
+    def play(there: FakeCluster, name: str) -> None:
+        if state == "fails":
+            there.condition(name, "FailureTarget", "PodFailurePolicy", "")
+
+    def sleep(seconds: float) -> None:
+        if cluster.elapsed == 0.0:
+            cluster.elapsed += NODE_SECONDS + 100
+        cluster.elapsed += seconds
+        if cluster.elapsed > NODE_SECONDS + 101:
+            cluster.complete(NAME)
+
+    executor.sleep = sleep
+    cluster.plays["train", 1] = play
+    assert executor.execute(attempt(store), print).exit_code == 0
+    assert cluster.changed == []
+
+
 def lose_node(there: FakeCluster, name: str) -> None:
     """The Job met its deadline, and nobody hears of its pod any more."""
     there.pod(name, running={})
@@ -354,6 +375,28 @@ def test_a_code_without_a_word_has_its_class(
     assert found.error_class == kind
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        last_words(failure("data", 0)),
+        last_words(failure("data", 70_000)),
+        last_words(failure())[1:],
+        last_words(failure())[:200],
+        "[" * 4096,
+        '{"format": 1}',
+        "null",
+    ],
+    ids=["code 0", "no code", "cut in front", "cut behind", "deep", "another's", "null"],
+)
+def test_a_message_that_is_no_steps_does_not_say_how_it_ended(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, message: str
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: there.fail(name, 65, message)
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert (found.error_class, found.type, found.exit_code) == ("data", "Died", 65)
+
+
 def test_the_log_is_bounded_and_without_secrets(
     cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +410,22 @@ def test_the_log_is_bounded_and_without_secrets(
     log = executor.execute(attempt(store), print).log
     assert len(log) <= LOG_LIMIT_BYTES
     assert log.endswith(" *** �\n".encode())
+
+
+@pytest.mark.parametrize("behind", [LOG_LIMIT_BYTES - 8, LOG_LIMIT_BYTES + 4096 - 8])
+def test_a_log_that_is_cut_within_a_secret_keeps_no_part_of_it(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, behind: int
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-word")
+
+    def play(there: FakeCluster, name: str) -> None:
+        there.complete(name)
+        there.logs[f"{name}-0"] = b"x" * 9000 + b"s3cr3t-word" + b"x" * (behind - 1) + b"\n"
+
+    cluster.plays["train", 1] = play
+    log = executor.execute(attempt(store), print).log
+    assert log.endswith(b"x\n")
+    assert b"word" not in log
 
 
 @pytest.mark.parametrize("leaves_jobs", [True, False])

@@ -13,7 +13,7 @@ from refit.core.errors import ConfigError, TerminatedError
 from refit.core.lock import this_process
 from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
-from refit.run.events import Event, RunStarted, StepFailed
+from refit.run.events import Event, RunStarted, StepFailed, StepTold
 from refit.run.executor import Attempt, Ended, OfThisMachine
 from refit.run.request import NoLongerWanted, Request
 from refit.run.runner import Runner
@@ -217,3 +217,18 @@ def test_a_step_that_ends_with_0_and_leaves_no_manifest_fails_the_run(store: Obj
 
     outcome = run(store, Silent(store))
     assert (outcome.outcome, outcome.exit_code) == ("failed", 66)
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 16_000, '{"event": "progress", "text": {"a": 1}}', '{"event": ["progress"]}', "9" * 5000]
+)
+def test_whatever_a_step_writes_is_told_and_hinders_nothing(store: ObjectStore, line: str) -> None:
+    class Writing(Scripted):
+        def execute(self, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
+            tell(line)
+            return super().execute(attempt, tell)
+
+    events: list[Event] = []
+    assert Runner(store, Writing(store), events.append).run(request()).outcome == "promoted"
+    told = [event for event in events if isinstance(event, StepTold)]
+    assert [event.text for event in told] == [None] * 4
