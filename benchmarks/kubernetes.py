@@ -13,6 +13,7 @@ return of `kubectl wait`.
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -140,7 +141,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help=f"leave the namespace {NAMESPACE} as it is")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     arguments = parser.parse_args()
-    if subprocess.run(["kubectl", "version"], capture_output=True, check=False).returncode:
+    asked = shutil.which("kubectl") and subprocess.run(["kubectl", "version"], capture_output=True, check=False)
+    if not asked or asked.returncode:
         print("no cluster answers: let KUBECONFIG name one; nothing was measured")
         return 0
     try:

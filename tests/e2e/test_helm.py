@@ -19,7 +19,6 @@ from tests.fixtures.scripts import ROOT
 LINEAR = {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("values", [None, EVERYTHING], ids=["bare default", "everything on"])
 def test_a_cluster_takes_all_that_the_chart_renders(namespace: Kubectl, values: Path | None) -> None:
     given = [f"--set={key}={value}" for key, value in NEEDED.items()] if values is None else [f"--values={values}"]
