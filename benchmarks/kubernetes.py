@@ -13,6 +13,7 @@ image that do nothing, from `kubectl create` to the return of `kubectl wait`.
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -144,6 +145,10 @@ def main() -> int:
     if not arguments.run:
         print("nothing was measured: --run uses the cluster that KUBECONFIG names")
         return 0
+    asked = shutil.which("kubectl") and subprocess.run(["kubectl", "version"], capture_output=True, check=False)
+    if not asked or asked.returncode:
+        print("no cluster answers: let KUBECONFIG name one; nothing was measured")
+        return 1
     try:
         found = measure(arguments.tag)
     finally:

@@ -11,6 +11,7 @@ import secrets
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,16 @@ from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.release import Release
 from tests.e2e.servers import Servers
 
+CORE = 10
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.timeout(900))
+    core = [item.nodeid for item in items if item.get_closest_marker("core")]
+    if len(core) > CORE:
+        raise pytest.UsageError(f"{len(core)} cases are marked as core, and .ci/run has time for {CORE}: {core}")
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +37,20 @@ def tag() -> str:
     return os.environ.get("REFIT_TEST_TAG", "dev")
 
 
+@contextmanager
 def _made(name: str) -> Iterator[Kubectl]:
     """A namespace that enforces Pod Security; removed, without waiting for it, in the end."""
     kubectl = Kubectl(name)
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
-    yield kubectl
-    kubectl("delete", "namespace", name, "--wait=false")
+    try:
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+        yield kubectl
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    for kubectl in _made(f"refit-e2e-{secrets.token_hex(3)}"):
+    with _made(f"refit-e2e-{secrets.token_hex(3)}") as kubectl:
         servers = Servers(kubectl)
         try:
             servers.start()
@@ -53,7 +61,8 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def namespace(servers: Servers) -> Iterator[Kubectl]:
-    yield from _made(f"refit-e2e-{secrets.token_hex(3)}")
+    with _made(f"refit-e2e-{secrets.token_hex(3)}") as kubectl:
+        yield kubectl
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ def test_a_coordinator_that_is_deleted_is_followed_by_one_that_goes_on(release: 
     release.kubectl("delete", "pod", first["metadata"]["name"], "--wait=false")
     outcome = release.as_expected(job)
     assert attempts(outcome) == ONCE
-    assert names(release.kubectl.pods_of(job)) != names([first])
+    (second,) = release.kubectl.pods_of(job)
+    assert names([second]) != names([first])
     assert release.generations == [outcome.version]
 
 

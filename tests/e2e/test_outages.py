@@ -19,8 +19,8 @@ def test_a_run_waits_while_a_part_of_the_cluster_is_away(
     release.install(model=SLOW)
     job = release.start()
     release.at_work(job, "train")
-    control("kill", part)
     try:
+        control("kill", part)
         time.sleep(seconds)
     finally:
         control("start", part)

@@ -19,6 +19,7 @@ OOM: Final = 137
 TRANSIENT: Final = 75
 ACCESS: Final = 77
 DISK: Final = 74
+_NO_NODE_YET: Final = "FailedScheduling"
 _CODE_IN_MESSAGE: Final = re.compile(r"exit code (\d+)")
 _ABSENT: Final = re.compile(r'\b(secret|configmap|serviceaccount) "([^"]+)" not found')
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
@@ -81,8 +82,8 @@ def judge(step: StepName, job: Job | None, pods: Sequence[Pod]) -> GoesOn | Over
         return Gone()
     own = [pod for pod in pods if not pod.is_disrupted]
     newest = own[-1] if own else None
-    if job.ending is None and newest and newest.stopped and newest.stopped.code == 0:
-        return Over(0, newest, newest.stopped.at or job.created_at)  # the Job is told of it two seconds later
+    if newest and newest.stopped and newest.stopped.code == 0:  # the Job may know it later, or have met its deadline
+        return Over(0, newest, job.ending.at if job.ending else newest.stopped.at or job.created_at)
     if job.ending is None:
         return replace(_under_way(job, newest), is_failing=job.is_failing)
     if job.ending.kind == "Complete":
@@ -223,6 +224,9 @@ def doubled(quantity: str) -> str:
 
 
 def why_waiting(state: GoesOn, events: Sequence[Event]) -> str:
-    """What a step that has not started waits for, in the cluster's own words."""
-    warnings = [event for event in events if event.is_warning]
+    """What a step that has not started waits for, in the cluster's own words.
+
+    Events are asked for only where a node was found, or needs none: that none was is over then.
+    """
+    warnings = [event for event in events if event.is_warning and event.reason != _NO_NODE_YET]
     return f"{state.words}: {warnings[-1].reason}: {warnings[-1].message}" if warnings else state.words

@@ -62,6 +62,7 @@ _FOREIGN: Final = (httpx2.HTTPError, httpx2.InvalidURL, SettingsError, msgspec.D
 """All that a request can raise."""
 _UNUSABLE: Final = (SettingsError, yaml.YAMLError, msgspec.MsgspecError, OSError, *_UNREAD)
 _WEBHOOK: Final = "failed calling webhook"
+_TAKEN: Final = "already exists"
 _QUOTA: Final = "exceeded quota"
 _RIGHT: Final = '" cannot '
 """In what the server says of a right that is missing: User "x" cannot create resource "jobs" in API group "batch"."""
@@ -182,7 +183,7 @@ class Kube:
             self._has_answered |= status != 0
             if status == 404 and "absent" in instead:
                 return instead["absent"]
-            if status == 409 and "taken" in instead:
+            if status == 409 and "taken" in instead and not _is_outage(error):
                 return instead["taken"]
             raise mapped(_answer_in(error), verb, what, self.namespace) from error
         self._has_answered = True
@@ -213,6 +214,8 @@ def _is_outage(error: Exception) -> bool:
         status = error.response.status_code
         if status == 404 and not isinstance(error, ApiError):
             return True  # of a proxy whose server is away: what is not there, the API server says in its own form
+        if status == 409:
+            return _TAKEN not in _words(error)  # the object, or a quota that counts it, was changed at this moment
         return status == 429 or (status >= 500 and _WEBHOOK not in _words(error))
     if isinstance(error, msgspec.DecodeError):
         return True  # an answer that was cut
@@ -276,7 +279,7 @@ def _answered(error: httpx2.HTTPStatusError, verb: str, what: str, doing: str) -
         return ClusterDenied(text, next=f"the Role needs the verb {verb} on {resource}; the chart brings it")
     if _WEBHOOK in words:
         return NotAdmitted(text, next="see why the admission webhook does not answer")
-    if status == 429 or status >= 500:
+    if status in (409, 429) or status >= 500:
         return ClusterAway(text, next="see that the API server is well: kubectl get jobs")
     return ClusterRefused(text, next="mend what the server names, in the chart's values or the admission policy")
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from refit.run.cluster import event_of, job_of, pod_of
+from refit.run.jobs import NOT_STARTED
 from refit.run.judgement import GoesOn, Gone, Over, doubled, judge, not_started, why_waiting
 
 AT = "2026-11-20T07:05:00Z"
@@ -212,6 +213,29 @@ def test_the_last_warning_tells_what_is_waited_for() -> None:
     made = {"metadata": {}, "type": "Normal", "reason": "SuccessfulCreate", "lastTimestamp": AT}
     assert why_waiting(state, [event_of(quota), event_of(made)]) == "waits for its pod: FailedCreate: exceeded quota"
     assert why_waiting(state, [event_of(made)]) == "waits for its pod"
+
+
+def test_a_node_that_was_missing_is_not_what_a_pod_with_one_waits_for() -> None:
+    state = judged(job(), pod(waiting("ContainerCreating")))
+    assert isinstance(state, GoesOn)
+    none, mount = (
+        event_of({"metadata": {}, "type": "Warning", "reason": reason, "message": "m"})
+        for reason in ("FailedScheduling", "FailedMount")
+    )
+    assert why_waiting(state, [mount, none]) == f"pod {NAME}-abcde starts: FailedMount: m"
+    assert why_waiting(state, [none]) == f"pod {NAME}-abcde starts"
+
+
+@pytest.mark.parametrize(
+    "ending", [OTHER_DEADLINE, FAILED, condition("Complete")], ids=["deadline", "failed", "complete"]
+)
+@pytest.mark.parametrize("annotations", [{}, {NOT_STARTED: "too late"}], ids=["", "ended as not started"])
+def test_a_step_that_ended_well_is_done_whatever_came_over_its_job(
+    ending: dict[str, Any], annotations: dict[str, str]
+) -> None:
+    found = judged(job(ending, annotations=annotations), pod(terminated(0, "Completed"), reason="DeadlineExceeded"))
+    assert isinstance(found, Over)
+    assert (found.exit_code, found.seen) == (0, None)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,7 @@ FORBIDDEN = 'jobs.batch is forbidden: User "u" cannot create resource "jobs" in 
 QUOTA = 'jobs.batch "fd-1" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: 1, limited: 1'
 TERMINATING = 'jobs.batch "fd-1" is forbidden: unable to create new content in namespace ns: it is being terminated'
 POLICY = 'admission webhook "policies" denied the request: images cannot be of this registry'
+QUOTA_MOVED = 'Operation cannot be fulfilled on resourcequotas "few": the object has been modified; please try again'
 WEBHOOK = 'Internal error occurred: failed calling webhook "x": connection refused'
 
 
@@ -265,6 +266,7 @@ WEBHOOK = 'Internal error occurred: failed calling webhook "x": connection refus
         pytest.param(status(422, "spec.template: Required"), ClusterRefused, "spec.template: Required", 1, id="422"),
         pytest.param(status(500, WEBHOOK), NotAdmitted, "failed calling webhook", 1, id="webhook"),
         pytest.param(status(500, "etcd leader changed"), ClusterAway, "etcd leader changed", 4, id="500"),
+        pytest.param(status(409, QUOTA_MOVED), ClusterAway, "modified", 4, id="409 of a quota"),
         pytest.param(status(429, "too many requests"), ClusterAway, "too many", 4, id="429"),
         pytest.param((503, b"<html>"), ClusterAway, "Service Unavailable", 4, id="a proxy's 503"),
         pytest.param((502, Raw("", b"")), ClusterAway, "Bad Gateway", 4, id="a proxy's 502 of no kind"),
@@ -304,6 +306,12 @@ def test_a_command_for_credentials_that_prints_none_is_told(serve: Serve, tmp_pa
     assert "ExecCredential" in raised.value.next
     assert printed not in raised.value.message
     assert api.asked == []
+
+
+def test_a_quota_that_others_use_at_the_same_moment_is_no_job_of_the_same_name(serve: Serve) -> None:
+    api = serve(status(409, QUOTA_MOVED), (201, JOB))
+    assert Kube().create(JOB) is True
+    assert len(api.asked) == 2
 
 
 def test_an_outage_is_waited_out(serve: Serve) -> None:
