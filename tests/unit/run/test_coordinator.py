@@ -327,6 +327,55 @@ def test_a_pod_that_was_replaced_and_fails_ends_neither_run_nor_job(world: World
     assert world.run().outcome == "promoted"
 
 
+def both_live(world: World, number: int, second: Callable[[], object]) -> Outcome | None:
+    """The first pod stands still at this effect while `second` happens; then its end: None where it left the run."""
+    passed = 0
+
+    def hook(moment: effects.Moment, name: str) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == number:
+            effects.hook = effects._nothing
+            second()
+
+    effects.hook = hook
+    try:
+        return world.run()
+    except TerminatedError:  # 143: any other code would end the other pod too
+        return None
+    finally:
+        effects.hook = effects._nothing
+
+
+@pytest.mark.parametrize("does", ["ends", "dies"])
+def test_wherever_a_pod_is_replaced_and_lives_on_the_run_is_made_once(tmp_path: Path, does: str) -> None:
+    """The second pod ends the run, or dies in evaluate, while the first one stands still at each of its effects."""
+    whole = World(open_store(f"file://{tmp_path}/whole"))
+    for number in range(1, count_effects(whole, whole.run) + 1):
+        world = World(open_store(f"file://{tmp_path}/{number}"))
+
+        def second(world: World = world) -> None:
+            if does == "ends":
+                assert world.run().outcome == "promoted"
+                return
+
+            def crash(cluster: FakeCluster, name: str) -> None:
+                raise Died
+
+            world.cluster.plays["evaluate", 1] = crash
+            with suppress(Died):
+                world.run()
+            evaluate = f"fd-evaluate-{world.run_id}-1"
+            if not world.cluster.documents[evaluate]["status"]:
+                world.done(world.cluster, evaluate)
+
+        ended = both_live(world, number, second)
+        assert ended is None or ended.outcome == "promoted", number
+        assert world.run().outcome == "promoted", number
+        assert sorted(world.jobs()) == sorted(ALL), number
+        assert world.lock().holder is None, number
+
+
 def test_sigterm_on_a_laptop_ends_the_job_and_the_run(world: World) -> None:
     world.cluster.plays["train", 1] = lambda cluster, name: cluster.pod(name, running={})
     runner = world.runner(None)
