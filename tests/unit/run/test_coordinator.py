@@ -120,17 +120,17 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def dies() -> Iterator[Callable[[int], None]]:
-    """Sets the number of the effect at which the process dies."""
+def dies() -> Iterator[Callable[..., None]]:
+    """Sets the number of the effect at which the process dies, or is asked to end."""
 
-    def at(number: int) -> None:
+    def at(number: int, how: type[BaseException] = Died) -> None:
         passed = 0
 
         def hook(moment: effects.Moment, name: str) -> None:
             nonlocal passed
             passed += 1
             if passed == number:
-                raise Died(f"{moment} {name}")
+                raise how
 
         effects.hook = hook
 
@@ -187,8 +187,9 @@ def count_effects(world: World, run: Callable[[], object]) -> int:
     return passed
 
 
+@pytest.mark.parametrize("how", [Died, Sigterm], ids=["dies", "is asked to end"])
 def test_a_coordinator_that_dies_anywhere_is_followed_by_one_that_ends_its_run(
-    tmp_path: Path, dies: Callable[[int], None]
+    tmp_path: Path, dies: Callable[..., None], how: type[BaseException]
 ) -> None:
     def made(name: str) -> World:
         world = World(open_store(f"file://{tmp_path}/{name}"))
@@ -202,8 +203,8 @@ def test_a_coordinator_that_dies_anywhere_is_followed_by_one_that_ends_its_run(
     assert total > 40
     for number in range(1, total + 1):
         world = made(str(number))
-        dies(number)
-        with suppress(Died):
+        dies(number, how)
+        with suppress(how, TerminatedError):
             world.run()
         effects.hook = effects._nothing
         outcome = world.run()
