@@ -148,7 +148,10 @@ class Lock:
             self._write(self._holder)
         except Conflict:
             found = read_ref(self._store, "lock", LockRef)
-            return found[0].holder if found and found[0].holder else self._try(clock)  # freed at this moment
+            other = found[0].holder if found else None
+            if other is None or other.run_id == self._holder.run_id:
+                return self._try(clock)  # freed at this moment, or taken by another process of this run
+            return other
         return None
 
     def _write(self, holder: Holder | None) -> None:

@@ -30,6 +30,8 @@ HIDDEN: Final = "***"
 WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"
 LINE_LIMIT: Final = 8000
 _SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_LINE_OF_A_SECRET: Final = 12
+"""Characters that a line of a key or a JSON document needs to be hidden by itself."""
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
 _URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
@@ -108,7 +110,9 @@ def _secrets(environment: Mapping[str, str]) -> Iterable[str]:
         if not _SECRET_NAMES.search(name):
             continue
         text = _from_file(value) if name.endswith("_FILE") else value
-        found.add(text)
+        found.add(text.strip())  # a Secret made of a file ends with a line end
+        lines = text.splitlines()  # a log has them one by one
+        found.update(line for line in map(str.strip, lines) if len(lines) > 1 and len(line) >= _LINE_OF_A_SECRET)
         for password in re.findall(r"://[^\s:/@]*:(\S*)@", text):
             found.update((password, unquote(password)))
         for match in _KEY_PASSWORD.finditer(text):

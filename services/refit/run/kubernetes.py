@@ -155,8 +155,9 @@ class KubernetesExecutor:
                 log.look(state.pod)
             patience = self.start_seconds * (PATIENCE_FOR_NODES if state.is_unschedulable else 1)
             if waits.seconds(not state.has_started) > patience and not is_ended:
-                self._end(name, f"{words} (waited {patience:.0f} s)")
-                is_ended = True
+                with suppress(NotAdmitted):  # a webhook is away: the next look asks again
+                    self._end(name, f"{words} (waited {patience:.0f} s)")
+                    is_ended = True
             if fails.seconds(state.is_failing) > grace + NODE_SECONDS:
                 return node_lost(attempt.step, name, self.now())
             self.sleep(_pause(0.0 if state.is_ending else self.clock() - begun))

@@ -155,11 +155,16 @@ class Runner:
             run, file = prepare(run_id)  # takes as long as the API server is away
             lock.check()
         except RefitError as error:
-            if self._is_replaced(store, run_id, lock):
+            if self._is_replaced(store, run_id, lock) or (self.identity.run_id and read_outcome(store, run_id)):
                 raise LeftToNext(_Replaced()) from error
             lock.free()  # nothing of the run stands
             raise
-        _record(store, run, file)
+        try:
+            _record(store, run, file)
+        except Conflict as error:
+            if self.identity.run_id is None:
+                raise
+            raise LeftToNext(_Replaced()) from error
         return run
 
     def _is_replaced(self, store: ObjectStore, run_id: str, lock: Lock) -> bool:
@@ -251,9 +256,15 @@ class Runner:
 
 
 def _record(store: ObjectStore, run: RunRecord, file: bytes) -> None:
-    """The run's file and record stand."""
-    store.put(run.file.key, file)
-    store.create(keys.run_record(run.run_id), run.to_json())
+    """The run's file and record stand. Raises Conflict where another process has written the record."""
+    record = keys.run_record(run.run_id)
+    try:
+        store.create(run.file.key, file)
+    except Conflict:  # a pod that died here left its own, or one that lives on has begun the run with it
+        if store.exists(record):
+            raise
+        store.put(run.file.key, file)
+    store.create(record, run.to_json())
 
 
 def _is_holder(store: ObjectStore, run_id: str) -> bool:

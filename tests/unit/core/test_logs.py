@@ -166,3 +166,11 @@ def test_words_of_others_are_told_where_nothing_is_sensitive() -> None:
 def test_a_long_line_costs_no_more_than_its_length() -> None:
     line = "x" * (1 << 20)
     assert redact(f"{line} 1postgres://me:secret@db/x") == f"{line} 1postgres://me:***@db/x"
+
+
+def test_a_secret_with_a_line_end_or_of_many_lines_is_hidden_line_by_line() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n  9w0BAQEFAASCBKcwggSj\nend\n"
+    environment = {"MY_SECRET": "s3cr3t-word\n", "KEY_TOKEN": key}
+    assert redact("it was s3cr3t-word", environment) == "it was ***"
+    assert redact("9w0BAQEFAASCBKcwggSj\n", environment) == "***\n"
+    assert redact("the end of MIIEvQIBADANBgkqhkiG", environment) == "the end of ***"

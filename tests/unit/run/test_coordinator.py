@@ -120,17 +120,17 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def dies() -> Iterator[Callable[[int], None]]:
-    """Sets the number of the effect at which the process dies."""
+def dies() -> Iterator[Callable[..., None]]:
+    """Sets the number of the effect at which the process dies, or is asked to end."""
 
-    def at(number: int) -> None:
+    def at(number: int, how: type[BaseException] = Died) -> None:
         passed = 0
 
         def hook(moment: effects.Moment, name: str) -> None:
             nonlocal passed
             passed += 1
             if passed == number:
-                raise Died(f"{moment} {name}")
+                raise how
 
         effects.hook = hook
 
@@ -187,8 +187,9 @@ def count_effects(world: World, run: Callable[[], object]) -> int:
     return passed
 
 
+@pytest.mark.parametrize("how", [Died, Sigterm], ids=["dies", "is asked to end"])
 def test_a_coordinator_that_dies_anywhere_is_followed_by_one_that_ends_its_run(
-    tmp_path: Path, dies: Callable[[int], None]
+    tmp_path: Path, dies: Callable[..., None], how: type[BaseException]
 ) -> None:
     def made(name: str) -> World:
         world = World(open_store(f"file://{tmp_path}/{name}"))
@@ -202,8 +203,8 @@ def test_a_coordinator_that_dies_anywhere_is_followed_by_one_that_ends_its_run(
     assert total > 40
     for number in range(1, total + 1):
         world = made(str(number))
-        dies(number)
-        with suppress(Died):
+        dies(number, how)
+        with suppress(how, TerminatedError):
             world.run()
         effects.hook = effects._nothing
         outcome = world.run()
@@ -325,6 +326,55 @@ def test_a_pod_that_was_replaced_and_fails_ends_neither_run_nor_job(world: World
     assert read_outcome(world.store, world.run_id) is None
     world.done(world.cluster, f"fd-train-{world.run_id}-1")
     assert world.run().outcome == "promoted"
+
+
+def both_live(world: World, number: int, second: Callable[[], object]) -> Outcome | None:
+    """The first pod stands still at this effect while `second` happens; then its end: None where it left the run."""
+    passed = 0
+
+    def hook(moment: effects.Moment, name: str) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == number:
+            effects.hook = effects._nothing
+            second()
+
+    effects.hook = hook
+    try:
+        return world.run()
+    except TerminatedError:  # 143: any other code would end the other pod too
+        return None
+    finally:
+        effects.hook = effects._nothing
+
+
+@pytest.mark.parametrize("does", ["ends", "dies"])
+def test_wherever_a_pod_is_replaced_and_lives_on_the_run_is_made_once(tmp_path: Path, does: str) -> None:
+    """The second pod ends the run, or dies in evaluate, while the first one stands still at each of its effects."""
+    whole = World(open_store(f"file://{tmp_path}/whole"))
+    for number in range(1, count_effects(whole, whole.run) + 1):
+        world = World(open_store(f"file://{tmp_path}/{number}"))
+
+        def second(world: World = world) -> None:
+            if does == "ends":
+                assert world.run().outcome == "promoted"
+                return
+
+            def crash(cluster: FakeCluster, name: str) -> None:
+                raise Died
+
+            world.cluster.plays["evaluate", 1] = crash
+            with suppress(Died):
+                world.run()
+            evaluate = f"fd-evaluate-{world.run_id}-1"
+            if not world.cluster.documents[evaluate]["status"]:
+                world.done(world.cluster, evaluate)
+
+        ended = both_live(world, number, second)
+        assert ended is None or ended.outcome == "promoted", number
+        assert world.run().outcome == "promoted", number
+        assert sorted(world.jobs()) == sorted(ALL), number
+        assert world.lock().holder is None, number
 
 
 def test_sigterm_on_a_laptop_ends_the_job_and_the_run(world: World) -> None:

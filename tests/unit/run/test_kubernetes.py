@@ -252,6 +252,18 @@ def test_a_step_that_does_not_start_in_time_is_ended_with_the_pods_own_words(
     assert 120 < cluster.elapsed < 130
 
 
+def test_a_job_whose_end_is_not_admitted_is_ended_at_a_later_look(
+    cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
+) -> None:
+    cluster.plays["train", 1] = lambda there, name: None
+    cluster.faults["change"] = [NotAdmitted("failed calling webhook")] * 3
+    found = failure_of(executor.execute(attempt(store), print), "train")
+    assert found is not None
+    assert found.error_class == "start"
+    assert cluster.changed == [NAME]
+    assert 130 < cluster.elapsed < 150
+
+
 def test_a_pod_that_no_node_takes_may_wait_longer(
     cluster: FakeCluster, executor: KubernetesExecutor, store: ObjectStore
 ) -> None:
