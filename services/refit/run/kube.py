@@ -152,7 +152,7 @@ class Kube:
             lines = self._hasty.log(
                 pod, container=CONTAINER, since=seconds, tail_lines=RECENT_LINES, timestamps=True, newlines=False
             )
-            return [line[:LINE_LIMIT] for line in lines]
+            return [redact(line)[:LINE_LIMIT] for line in lines]  # a part of a secret would not be known as one
         except _FOREIGN:
             return None
 

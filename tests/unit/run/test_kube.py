@@ -221,6 +221,13 @@ def test_the_last_lines_of_a_log_are_asked_for_with_their_times(serve: Serve) ->
     ]
 
 
+def test_a_line_that_is_cut_within_a_secret_has_no_part_of_it(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-word")
+    serve((200, b"x" * (LINE_LIMIT - 4) + b"s3cr3t-word" + b"x" * 100))
+    (line,) = Kube().recent_log("p", None) or ()
+    assert line.endswith("x***x")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
