@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 HIDDEN: Final = "***"
 WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"
 LINE_LIMIT: Final = 8000
+LONGER_THAN_SECRETS: Final = 4096
+"""Characters or bytes that are looked at beside what is kept: a part of a secret would not be known as one."""
 _SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
 _LINE_OF_A_SECRET: Final = 12
 """Characters that a line of a key or a JSON document needs to be hidden by itself."""
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
-_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)\S*@", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,1000}:)\S{0,1000}@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
 
 # One call of several in a process may withhold, and its libraries work in threads that know nothing of it. So every

@@ -23,7 +23,7 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 
 from refit.core.errors import RefitError
-from refit.core.logs import redact
+from refit.core.logs import LONGER_THAN_SECRETS, redact
 from refit.run.cluster import (
     CONTAINER,
     ClusterAway,
@@ -152,7 +152,7 @@ class Kube:
             lines = self._hasty.log(
                 pod, container=CONTAINER, since=seconds, tail_lines=RECENT_LINES, timestamps=True, newlines=False
             )
-            return [redact(line)[:LINE_LIMIT] for line in lines]  # a part of a secret would not be known as one
+            return [redact(line[: LINE_LIMIT + LONGER_THAN_SECRETS])[:LINE_LIMIT] for line in lines]
         except _FOREIGN:
             return None
 

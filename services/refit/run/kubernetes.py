@@ -17,7 +17,7 @@ from refit.core.domain import STEPS, Failure, StepName, Termination
 from refit.core.effects import effect
 from refit.core.environment import of_images
 from refit.core.errors import RefitError, Sigterm, TerminatedError
-from refit.core.logs import redact
+from refit.core.logs import LONGER_THAN_SECRETS, redact
 from refit.core.store import Conflict, NotFound, ObjectStore
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
 from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place, read_last_words
@@ -42,8 +42,6 @@ PATIENCE_FOR_NODES: Final = 5
 NODE_SECONDS: Final = 300.0
 """How long a Job that was ended may wait for its pod beyond the pod's own time to end: its node may come back."""
 _WORDS_LIMIT: Final = 2000
-_CUT_BYTES: Final = 4096
-"""More than a secret has."""
 LOOK_SECONDS: Final = 15.0
 """The most that the time between two looks counts: while the API server is away, nothing can start or end."""
 
@@ -170,10 +168,10 @@ class KubernetesExecutor:
             self.cluster.change(name, patch, hurry=hurry)
 
     def _ended(self, name: str, over: Over) -> Ended:
-        raw = self.cluster.log(over.pod.name, LOG_LIMIT_BYTES + _CUT_BYTES) if over.pod else b""
+        raw = self.cluster.log(over.pod.name, LOG_LIMIT_BYTES + LONGER_THAN_SECRETS) if over.pod else b""
         log = redact(raw.decode(errors="replace"))
-        if len(raw) == LOG_LIMIT_BYTES + _CUT_BYTES:
-            log = log[_CUT_BYTES:]  # it may begin in the middle of a secret, which nothing knows as one
+        if len(raw) == LOG_LIMIT_BYTES + LONGER_THAN_SECRETS:
+            log = log[LONGER_THAN_SECRETS:]  # it may begin in the middle of a secret, which nothing knows as one
         last_words = _last_words(over.pod.stopped if over.pod else None)
         place = Place(
             job=name,

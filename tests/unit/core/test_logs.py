@@ -168,6 +168,11 @@ def test_a_long_line_costs_no_more_than_its_length() -> None:
     assert redact(f"{line} 1postgres://me:secret@db/x") == f"{line} 1postgres://me:***@db/x"
 
 
+@pytest.mark.parametrize("part", ["http://a:", "http://me:x", "password=", "password='", "a://b"])
+def test_a_long_line_of_what_looks_like_a_secret_comes_to_an_end(part: str) -> None:
+    assert "\n" not in redact(part * 30_000 + " ")
+
+
 def test_a_secret_with_a_line_end_or_of_many_lines_is_hidden_line_by_line() -> None:
     key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n  9w0BAQEFAASCBKcwggSj\nend\n"
     environment = {"MY_SECRET": "s3cr3t-word\n", "KEY_TOKEN": key}
