@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "***"
 WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"
 LINE_LIMIT: Final = 8000
-_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK|PUSHGATEWAY)", re.IGNORECASE)
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
 _URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD: Final = re.compile(r"(?P<head>password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
