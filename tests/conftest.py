@@ -4,7 +4,13 @@ import signal
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.s3", "tests.fixtures.minio", "tests.fixtures.skips"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.s3",
+    "tests.fixtures.minio",
+    "tests.fixtures.pushgateway",
+    "tests.fixtures.skips",
+]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts its commands in the background lets them ignore Ctrl-C, and what they start does so too.

@@ -224,7 +224,7 @@ def test_secrets_reach_those_who_need_them_and_nobody_else(way: Any) -> None:
 
 
 def test_each_component_may_be_somebody_else_for_the_store() -> None:
-    secrets = {name: secrets_of(pod) for name, pod in everything().pods()}
+    secrets = {name: secrets_of(pod) - {"pushgateway"} for name, pod in everything().pods()}
     assert secrets["fd"] == secrets["fd-rerun"] == {"store-run"}
     assert secrets["fd-extract"] == secrets["fd-check-extract"] == {"store-extract", "warehouse"}
     assert secrets["fd-train"] == secrets["fd-check-train"] == {"store-train", "licence"}
@@ -387,6 +387,32 @@ def test_workload_identity_is_an_annotation_of_the_account() -> None:
     assert accounts["fd-train"]["metadata"]["annotations"] == {"iam.gke.io/gcp-service-account": "train@example.com"}
 
 
+PUSHING = {"fd", "fd-rerun", "fd-extract", "fd-train", "fd-evaluate", "fd-publish"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "entry"),
+    [
+        pytest.param((), None, id="nobody watches"),
+        pytest.param(("metrics.pushgateway=http://push:9091",), {"value": "http://push:9091"}, id="an address"),
+        pytest.param(
+            ("metrics.secret=push",), {"valueFrom": {"secretKeyRef": {"name": "push", "key": "url"}}}, id="a Secret"
+        ),
+    ],
+)
+def test_the_pods_of_a_run_know_where_metrics_go(settings: tuple[str, ...], entry: Object | None) -> None:
+    found = {name: environment(pod).get("REFIT_PUSHGATEWAY") for name, pod in render(*settings).pods()}
+    given = None if entry is None else {"name": "REFIT_PUSHGATEWAY"} | entry
+    assert found == {name: given if name in PUSHING else None for name in found}
+    assert set(found) >= PUSHING
+
+
+def test_network_policies_name_no_pushgateway_where_nobody_watches() -> None:
+    policies = render("networkPolicy.enabled=true").of_kind("NetworkPolicy")
+    ports = {port["port"] for found in policies.values() for rule in found["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 5432, 6443}
+
+
 def test_network_policies_let_each_pod_reach_what_it_needs() -> None:
     policies = everything().of_kind("NetworkPolicy")
     assert set(policies) == {f"fd-{component}" for component in COMPONENTS}
@@ -395,11 +421,11 @@ def test_network_policies_let_each_pod_reach_what_it_needs() -> None:
         for component in COMPONENTS
     }
     assert reached == {
-        "run": [53, 53, 9000, 6443, 3128],
-        "extract": [53, 53, 9000, 5432, 6432, 3128],
-        "train": [53, 53, 9000, 3128],
-        "evaluate": [53, 53, 9000, 3128],
-        "publish": [53, 53, 9000, 3128],
+        "run": [53, 53, 9000, 6443, 9091, 3128],
+        "extract": [53, 53, 9000, 5432, 6432, 9091, 3128],
+        "train": [53, 53, 9000, 9091, 3128],
+        "evaluate": [53, 53, 9000, 9091, 3128],
+        "publish": [53, 53, 9000, 9091, 3128],
     }
     for policy in policies.values():
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]

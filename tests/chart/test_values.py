@@ -56,6 +56,9 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
         pytest.param("source.dsn.key=..", "/source/dsn/key'", id="no key of a Secret"),
         pytest.param("images.pullSecrets[0]=My_Secret", "/images/pullSecrets/0'", id="no name of a pull secret"),
         pytest.param("store.endpoint=https://me:secret@minio", "/store/endpoint'", id="credentials in an address"),
+        pytest.param(
+            "metrics.pushgateway=http://me:secret@push", "/metrics/pushgateway'", id="credentials in a gateway"
+        ),
         pytest.param("store.region=eu west", "/store/region'", id="no region"),
         pytest.param("images.registry=https://reg.example.com", "/images/registry'", id="registry with scheme"),
         pytest.param("images.train.repository=reg/x:1", "/images/train/repository'", id="repository with tag"),
@@ -119,6 +122,9 @@ def test_nothing_that_has_a_default_may_be_taken_away() -> None:
     [
         pytest.param(("store.url=",), "store.url is empty: it names where artifacts live", id="store"),
         pytest.param(("source.dsn.secret=",), "source.dsn.secret is empty", id="DSN"),
+        pytest.param(
+            ("metrics.pushgateway=http://p", "metrics.secret=s"), "both name a Pushgateway", id="two gateways"
+        ),
         pytest.param(
             ("store.credentials.secret=",), "no Secret with S3 credentials is named for", id="credentials of all"
         ),

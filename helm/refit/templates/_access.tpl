@@ -50,6 +50,9 @@ spec:
     {{- if eq .component "run" }}
     {{- include "refit.egress" $network.api | nindent 4 }}
     {{- end }}
+    {{- if or .root.Values.metrics.pushgateway .root.Values.metrics.secret }}
+    {{- include "refit.egress" $network.pushgateway | nindent 4 }}
+    {{- end }}
     {{- range $network.extraEgress }}
     - {{ . | toJson }}
     {{- end }}

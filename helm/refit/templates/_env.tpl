@@ -39,6 +39,20 @@
 {{- end }}
 {{- end -}}
 
+{{/* Where metrics go, if anywhere: an address, or a Secret that holds it. */}}
+{{- define "refit.env.metrics" -}}
+{{- $metrics := .root.Values.metrics -}}
+{{- if and $metrics.pushgateway $metrics.secret -}}
+{{- fail "metrics.pushgateway and metrics.secret both name a Pushgateway: leave one of them empty" -}}
+{{- end -}}
+{{- with $metrics.pushgateway }}
+- {name: REFIT_PUSHGATEWAY, value: {{ . | quote }}}
+{{- end }}
+{{- with $metrics.secret }}
+- {name: REFIT_PUSHGATEWAY, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $metrics.key | quote }}}}}
+{{- end }}
+{{- end -}}
+
 {{/* The run and the attempt come from labels that the coordinator puts on the Job's pods, and from nowhere else. */}}
 {{- define "refit.env.step" -}}
 {{ include "refit.env.common" . }}
@@ -49,6 +63,7 @@
 - {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{ include "refit.env.threads" . }}
 {{- include "refit.env.store" . }}
+{{- include "refit.env.metrics" . }}
 {{- if eq .component "extract" }}
 {{ include "refit.env.source" . }}
 {{- end }}
@@ -92,6 +107,7 @@
 - {name: REFIT_OWNER, value: {{ include "refit.owner" .root | quote }}}
 - {name: REFIT_START_TIMEOUT, value: {{ .root.Values.coordinator.startTimeoutSeconds | int | quote }}}
 {{- include "refit.env.store" . }}
+{{- include "refit.env.metrics" . }}
 {{- include "refit.env.given" . }}
 {{- end -}}
 

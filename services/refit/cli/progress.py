@@ -9,7 +9,17 @@ from typing import Final, Protocol, Self
 from refit.cli import story
 from refit.cli.answer import is_terminal, paint, talk
 from refit.core.domain import Outcome
-from refit.run.events import Event, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
+from refit.run.events import (
+    Event,
+    NotPushed,
+    RunEnded,
+    RunStarted,
+    StepDone,
+    StepFailed,
+    StepStarted,
+    StepTold,
+    Waiting,
+)
 
 QUIET_SECONDS: Final = 30.0
 """How long a step may work before a log says how far it is, and then until it says so again."""
@@ -133,6 +143,8 @@ class Progress:
             return [line] if line else []
         if isinstance(event, RunEnded):
             self.outcome = event.outcome
+        if isinstance(event, NotPushed):
+            return [story.not_pushed(event)]
         return []
 
     def __enter__(self) -> Self:

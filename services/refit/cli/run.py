@@ -1,5 +1,6 @@
 """`refit run`: the main job."""
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from refit.cli.options import example, executor_option, json_option, store_optio
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
 from refit.cli.session import session
+from refit.core import pushgateway
 from refit.core.config import Pipeline
 from refit.core.domain import Outcome
 from refit.core.errors import TerminatedError
@@ -99,7 +101,8 @@ def walk(place: Place, file: str | None, go: Callable[[Runner], Outcome], *, exe
     code = 0
     with opened(executor, place) as (steps, identity), Progress() as progress:
         try:
-            outcome = go(Runner(place.root, steps, progress, identity=identity))
+            url = pushgateway.url_of(os.environ)
+            outcome = go(Runner(place.root, steps, progress, identity=identity, pushgateway_url=url))
             code = outcome.exit_code
         except TerminatedError as error:
             if progress.outcome is None:

@@ -26,7 +26,7 @@ from refit.core.domain import (
     TrainManifest,
 )
 from refit.core.runs import doer
-from refit.run.events import StepFailed, Waiting
+from refit.run.events import NotPushed, StepFailed, Waiting
 
 STEP_WIDTH: Final = 11
 TEXT_WIDTH: Final = 62
@@ -75,6 +75,11 @@ def tried(event: StepFailed) -> Line | None:
         return None
     why = one_line(event.failure.message)
     return Line(f"  {event.step:<{STEP_WIDTH}}{why}; again in {seconds(event.retry_seconds)}", "retry", "odd")
+
+
+def not_pushed(event: NotPushed) -> Line:
+    """The run's end stands, and nobody's dashboard knows of it."""
+    return Line(f"the run's metrics were not pushed: {event.reason}", "warning", "odd")
 
 
 def done(manifest: Manifest) -> list[Line]:

@@ -10,6 +10,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
     runs/<run_id>/train/checkpoint-<n>.json       create-once: how far a fit over batches has come
     runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
     runs/<run_id>/logs/<step>-<number>.json       where the attempt ran, on Kubernetes
+    runs/<run_id>/logs/push.json                  why the run's metrics were not pushed
     runs/<run_id>/outcome.json                    create-once
     data/<run_id>/<attempt>/<name>                parts, updates, quarantine, profile
     versions/<run_id>.json                        create-once
@@ -78,6 +79,10 @@ def attempt_log(run_id: str, step: str, number: int) -> str:
 
 def attempt_place(run_id: str, step: str, number: int) -> str:
     return f"runs/{run_id}/logs/{step}-{number}.json"
+
+
+def unpushed(run_id: str) -> str:
+    return f"runs/{run_id}/logs/push.json"
 
 
 def run_logs(run_id: str) -> str:

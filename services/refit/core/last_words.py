@@ -4,6 +4,7 @@ While the step works the message says how far it has come, so that one that is k
 how the process ended. The file is REFIT_TERMINATION, default /dev/termination-log where there is one.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from refit.core.context import max_rss_bytes
 from refit.core.domain import Failure, StepName, Termination
 from refit.core.errors import RefitError
 from refit.core.logs import redact
+from refit.core.memory_limit import memory_limit_bytes
 from refit.core.store import ObjectStore
 
 MESSAGE_BYTES: Final = 4096
@@ -45,14 +47,22 @@ class LastWords:
         self.progress = redact(progress)[:PROGRESS_LENGTH]
         self._write(self._now(None, self.progress).to_json())
 
-    def leave(self, failure: Failure | None, store: ObjectStore | None) -> None:
-        """The message says how the process ended, and so does, where the store still answers, attempt.json."""
+    def end(self, failure: Failure | None) -> Termination:
+        """The message says how the process ended."""
         last = self._now(failure, self.progress if failure else "")
         body, length = last.to_json(), 1000
         while failure and length and len(body) > MESSAGE_BYTES:  # a character has up to 6 bytes in JSON
             short = failure.model_copy(update={"message": failure.message[:length], "next": failure.next[:length]})
-            body, length = last.model_copy(update={"failure": short}).to_json(), length // 2
+            last = last.model_copy(update={"failure": short})
+            body, length = last.to_json(), length // 2
         self._write(body)
+        return last
+
+    def keep(self, last: Termination, store: ObjectStore | None) -> None:
+        """The message, and where the store still answers attempt.json, say what `last` does."""
+        body = last.to_json()
+        if len(body) <= MESSAGE_BYTES:
+            self._write(body)
         if store is not None and self.run_id:
             with suppress(RefitError):
                 store.put(keys.artifact(self.run_id, self.step, self.attempt, "attempt.json"), body)
@@ -67,6 +77,8 @@ class LastWords:
             progress=progress,
             seconds=time.monotonic() - self._begun,
             max_rss_bytes=max_rss_bytes(),
+            cpu_seconds=sum(os.times()[:4]),
+            memory_limit_bytes=memory_limit_bytes(),
         )
 
     def _write(self, body: bytes) -> None:

@@ -31,7 +31,7 @@ WITHHELD: Final = "(its words are withheld: the pipeline has sensitive columns)"
 LINE_LIMIT: Final = 8000
 LONGER_THAN_SECRETS: Final = 4096
 """Characters or bytes that are looked at beside what is kept: a part of a secret would not be known as one."""
-_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK)", re.IGNORECASE)
+_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|DSN|WEBHOOK|PUSHGATEWAY)", re.IGNORECASE)
 _LINE_OF_A_SECRET: Final = 12
 """Characters that a line of a key or a JSON document needs to be hidden by itself."""
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})

@@ -1,9 +1,9 @@
-"""The one main of every step: settings, logs, the step's function, its manifest, its exit code.
+"""The one main of every step: settings, logs, the step's function, its manifest, its metrics, its exit code.
 
     python -m refit.train            what a pod starts; the local executor calls `main` in a fork
 
-Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, and REFIT_TERMINATION
-(a file for the last words, default /dev/termination-log where there is one).
+Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, REFIT_TERMINATION
+(a file for the last words, default /dev/termination-log where there is one), and REFIT_PUSHGATEWAY.
 """
 
 import errno
@@ -14,17 +14,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from refit.core import artifacts, keys, logs
+from refit.core import artifacts, keys, logs, pushgateway, samples
 from refit.core.config import parse_pipeline
 from refit.core.context import Context, max_rss_bytes, read_manifest
-from refit.core.domain import Failure, Manifest, RunRecord, StepName
+from refit.core.domain import Failure, Manifest, RunRecord, StepName, Termination
 from refit.core.errors import (
     ConfigError,
     DependencyError,
@@ -36,6 +36,8 @@ from refit.core.errors import (
     TerminatedError,
 )
 from refit.core.last_words import LastWords, message_file
+from refit.core.metrics import Sample
+from refit.core.pushgateway import Pushgateway
 from refit.core.refs import new_token
 from refit.core.store import Conflict, NotFound, ObjectStore, default_url, open_store
 
@@ -85,12 +87,12 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
     words = LastWords(message_file(environment), step.name, run_id, token)
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
-    failure, store = None, None
+    failure, store, manifest = None, None, None
     try:
         words.number = _number(environment)
         store = open_store(environment.get("REFIT_STORE") or default_url(environment, Path.cwd()))
         store = store.under(f"{_required(environment, 'REFIT_PIPELINE')}/")
-        _run(step, store, _required(environment, "REFIT_RUN_ID"), words, started)
+        manifest = _run(step, store, _required(environment, "REFIT_RUN_ID"), words, started)
     except BaseException as error:  # noqa: BLE001  the one place where everything ends
         _listen_no_more()  # or a signal would end what is written here
         failure = describe(error, step.name)
@@ -99,11 +101,22 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
         )
     finally:
         _listen_no_more()
-    words.leave(failure, store)
+    last = words.end(failure)  # now, for it may be killed while it pushes
+    if gateway := pushgateway.at(pushgateway.url_of(environment), environment.get("REFIT_PIPELINE", "")):
+        last = _push(gateway, last, samples.of_attempt(started, datetime.now(UTC), last, manifest))
+    words.keep(last, store)
     return failure.exit_code if failure else 0
 
 
-def _run(step: Step, store: ObjectStore, run_id: str, words: LastWords, started: datetime) -> None:
+def _push(gateway: Pushgateway, last: Termination, found: Iterable[Sample]) -> Termination:
+    """The samples are pushed, or the last words say why not."""
+    unpushed = gateway.push(last.step, found)
+    if unpushed:
+        logs.logger().warning("metrics not pushed", reason=unpushed)
+    return last.model_copy(update={"unpushed": unpushed})
+
+
+def _run(step: Step, store: ObjectStore, run_id: str, words: LastWords, started: datetime) -> Manifest:
     run = read_run(store, run_id)
     manifest = read_manifest(store, run_id, step.name, step.kind)
     if manifest is None:
@@ -130,6 +143,7 @@ def _run(step: Step, store: ObjectStore, run_id: str, words: LastWords, started:
             manifest = record(store, step.run(context), step.kind)
     if step.settle:
         step.settle(store, manifest)
+    return manifest
 
 
 def record(store: ObjectStore, manifest: Manifest, kind: type[Manifest]) -> Manifest:

@@ -13,6 +13,7 @@ from refit.cli.progress import live
 from refit.cli.story import OUTCOME_TONES
 from refit.core.domain import Outcome, VerdictRef
 from refit.core.errors import TerminatedError
+from refit.core.pushgateway import url_of
 from refit.core.refs import read_ref
 from refit.core.store import ObjectStore, open_store
 from refit.demo import weeks
@@ -46,7 +47,7 @@ class Show:
         self._watch = _Watch()
         environment = {name: value for name, value in os.environ.items() if name != "REFIT_SOURCE_DSN_FILE"}
         self._executor = LocalExecutor({**environment, "REFIT_SOURCE_DSN": dsn})
-        self._runner = Runner(self._root, self._executor, self._watch)
+        self._runner = Runner(self._root, self._executor, self._watch, pushgateway_url=url_of(os.environ))
         self.done: list[Outcome] = []
         self.exit_code = 0
 

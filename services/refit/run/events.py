@@ -56,5 +56,12 @@ class RunEnded:
     outcome: Outcome
 
 
-Event = Waiting | RunStarted | StepStarted | StepTold | StepDone | StepFailed | RunEnded
+@dataclass(frozen=True)
+class NotPushed:
+    """The run has ended, and its metrics are not in the Pushgateway."""
+
+    reason: str
+
+
+Event = Waiting | RunStarted | StepStarted | StepTold | StepDone | StepFailed | RunEnded | NotPushed
 Listener = Callable[[Event], None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from refit.core import keys
+from refit.core import keys, pushgateway
 from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, LockRef, Manifest, Outcome, RunRecord, StepName
 from refit.core.errors import RefitError, Sigterm, SupersededError, TerminatedError
@@ -25,11 +25,23 @@ from refit.core.runs import MANIFESTS, conclude, new_run_id, read_outcome, settl
 from refit.core.step import describe, read_run
 from refit.core.store import Conflict, ObjectStore
 from refit.core.whole import refuse_incomplete
-from refit.run.events import Event, Listener, RunEnded, RunStarted, StepDone, StepFailed, StepStarted, StepTold, Waiting
+from refit.run.events import (
+    Event,
+    Listener,
+    NotPushed,
+    RunEnded,
+    RunStarted,
+    StepDone,
+    StepFailed,
+    StepStarted,
+    StepTold,
+    Waiting,
+)
 from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
 from refit.run.identity import Identity
 from refit.run.request import Maker, Request, new_run, refuse_future, repeated_run
 from refit.run.rerun import Rerun
+from refit.run.telemetry import Telemetry
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
 
@@ -56,6 +68,7 @@ class Runner:
         store: The store's root; each pipeline lies below its name.
         listen: Gets every event.
         identity: Who coordinates; where it names a run, one that was begun is gone on with.
+        pushgateway_url: Where metrics go; empty: nowhere.
     """
 
     store: ObjectStore
@@ -63,8 +76,10 @@ class Runner:
     listen: Listener
     sleep: Callable[[float], None] = time.sleep
     identity: Identity = field(default_factory=Identity)
+    pushgateway_url: str = ""
     _attempts: dict[StepName, int] = field(default_factory=dict)
     _is_taken_up: bool = False
+    _telemetry: Telemetry = field(default_factory=lambda: Telemetry(None))
 
     def run(self, request: Request) -> Outcome:
         """The run has ended, and its outcome stands.
@@ -125,16 +140,20 @@ class Runner:
         with lock:
             run = self._taken_up(store) or self._begun(store, run_id, prepare, lock)
             self.listen(RunStarted(run))
+            self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, run.pipeline))
             failure, terminated = self._walk(store, run, request.retry_seconds, lock)
             if failure and not terminated and self._is_replaced(store, run_id, lock):
                 terminated = _Replaced()  # what failed here may go well there
             if terminated and self.identity.run_id:
                 raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
+            outcome = outcome.model_copy(update={"warnings": (*outcome.warnings, *self._telemetry.warnings)})
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
             outcome = write_outcome(store, outcome)
         self.listen(RunEnded(outcome))
+        if unpushed := self._telemetry.run_ended(store, run, outcome):
+            self.listen(NotPushed(unpushed))
         if terminated:
             raise terminated
         return outcome
@@ -220,7 +239,9 @@ class Runner:
             ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
             _keep_log(store, attempt, ended)
             failure, last = failure_of(ended, step), number > len(pauses)
-            if failure is None or _did_all(store, run.run_id, step, failure, last=last):
+            is_done = failure is None or _did_all(store, run.run_id, step, failure, last=last)
+            self._telemetry.attempt_ended(step, ended, None if is_done else failure)
+            if failure is None or is_done:
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
             pause = (

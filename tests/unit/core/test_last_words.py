@@ -106,7 +106,7 @@ def test_a_message_is_one_that_kubernetes_keeps_whole(tmp_path: Path, character:
     words = LastWords(file, "train", RUN_ID, "token")
     words.tell(character * 5000)
     if fails:
-        words.leave(failure(character), None)
+        words.end(failure(character))
     body = file.read_bytes()
     said = Termination.from_json(body, "words")
     assert len(body) <= MESSAGE_BYTES
@@ -117,7 +117,7 @@ def test_a_message_is_one_that_kubernetes_keeps_whole(tmp_path: Path, character:
 def test_nothing_is_made_where_nobody_waits_for_a_message(tmp_path: Path) -> None:
     words = LastWords(tmp_path / "words", "train", RUN_ID, "token")
     words.tell("reads its rows")
-    words.leave(None, None)
+    words.keep(words.end(None), None)
     assert not (tmp_path / "words").exists()
 
 

@@ -90,3 +90,9 @@ class Termination(Record):
     """How far the step last told to be; empty in the last words of a process that ended well."""
     seconds: float
     max_rss_bytes: int
+    cpu_seconds: float = 0.0
+    """Of the process and of the children that it has waited for."""
+    memory_limit_bytes: int | None = None
+    """Of its container; None: no limit."""
+    unpushed: str = ""
+    """Why its metrics are not in the Pushgateway; empty where they are, or nobody wants them."""

@@ -1,0 +1,59 @@
+"""Writes docs/metrics.md, the table of all metrics, from the module that names them.
+
+python docs/metrics.py            writes it
+python docs/metrics.py --check    fails when it is stale
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from refit.core.metrics import METRICS, Metric
+
+PAGE: Final = Path(__file__).with_name("metrics.md")
+_HEAD: Final = """\
+# Metrics
+
+Written by `python docs/metrics.py` from the module that names them.
+
+Where `REFIT_PUSHGATEWAY` names a [Pushgateway](https://github.com/prometheus/pushgateway), each step pushes its
+metrics when it ends, however it ends. The process that coordinates the run pushes for a step that died without a word,
+and at the end those of the run. Prometheus scrapes the Pushgateway with `honor_labels: true`.
+
+- Every series has the labels `job="refit"`, `pipeline` and `step`; `step` is `run` for what is told of a run or of the
+  pipeline as a whole. No series has a run's id.
+- Values are those of the last run, and stay until the next one: a failed run does not erase when one last went well.
+  Instants are values too, in seconds since 1970, so that an age is `time() - refit_…_timestamp_seconds`.
+- A push has 5 seconds in all. One that fails changes no outcome and no exit code: it is a warning in the step's log,
+  `unpushed` in its last words (`attempt.json`) and a warning of the run's outcome; the run's own stands in
+  `runs/<run_id>/logs/push.json`.
+- Credentials of the address (`http://user:password@host:9091`) go as basic authentication and are in no log.
+- Two pipelines of one name share their series: give each cluster or team a Pushgateway of its own.
+
+| metric | `step` | labels | value |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return _HEAD + "".join(_row(metric) for metric in METRICS)
+
+
+def _row(metric: Metric) -> str:
+    labels = "; ".join(_labels(metric)) or "–"
+    groups = ", ".join(f"`{group}`" for group in metric.groups)
+    cells = (f"`{metric.name}`", groups, labels, metric.help)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _labels(metric: Metric) -> Iterator[str]:
+    for label in metric.labels:
+        yield f"`{label.name}`: {label.values}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if PAGE.read_text() == page() else f"{PAGE.name} is stale: run python docs/metrics.py")
+    PAGE.write_text(page())

@@ -1,0 +1,80 @@
+"""One push of samples over HTTP, by prometheus-client. Imported when something is pushed."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+
+from refit.core.logs import redact
+from refit.core.metrics import JOB, Sample
+
+_WORDS_LIMIT: Final = 200
+Sender = Callable[..., Callable[[], None]]
+"""What prometheus-client hands a finished request to."""
+
+
+def send(url: str, group: Mapping[str, str], samples: Iterable[Sample], timeout_seconds: float) -> str:
+    """The group has the samples; returns why it has not, in words without secrets, or nothing."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return "REFIT_PUSHGATEWAY is no address like http://pushgateway:9091"
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        pushadd_to_gateway(bare, JOB, registry(samples), dict(group), timeout_seconds, _sender(parts))
+    except HTTPError as error:
+        with error:
+            return _words(f"answered {error.code} {error.reason}", error.read(_WORDS_LIMIT))
+    except URLError as error:
+        return _words(str(error.reason))
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
+        return _words(str(error) or type(error).__name__)
+    return ""
+
+
+def registry(samples: Iterable[Sample]) -> CollectorRegistry:
+    """The samples as prometheus-client has them."""
+    found, gauges = CollectorRegistry(), dict[str, Gauge]()
+    for sample in samples:
+        metric = sample.metric
+        if metric.name not in gauges:
+            names = [label.name for label in metric.labels]
+            gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=found)
+        gauge = gauges[metric.name]
+        (gauge.labels(*sample.labels) if sample.labels else gauge).set(sample.value)
+    return found
+
+
+class _Unmoved(HTTPRedirectHandler):
+    """A redirect is an error: urllib would follow it with a GET, which pushes nothing and is answered with 200."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _sender(parts: SplitResult) -> Sender:
+    """Sends with the user and password of the address, if it has any."""
+
+    def sender(
+        url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+    ) -> Callable[[], None]:
+        def post() -> None:
+            request = Request(url, data, dict(headers), method=method)  # noqa: S310  http or https, as `send` saw
+            if parts.username is not None:
+                pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+                request.add_header("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
+            with build_opener(_Unmoved).open(request, timeout=timeout):
+                pass
+
+        return post
+
+    return sender
+
+
+def _words(text: str, body: bytes = b"") -> str:
+    more = " ".join(body.decode(errors="replace").split())
+    return redact(f"{text}: {more}" if more else text)[:_WORDS_LIMIT]

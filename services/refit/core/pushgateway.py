@@ -1,0 +1,62 @@
+"""The Pushgateway that REFIT_PUSHGATEWAY names. A push that fails changes nothing but its record.
+
+Each group of series (https://github.com/prometheus/pushgateway#url) is a pipeline's step, or its runs. POST replaces
+metrics of the same name and keeps the others: a failed run must not erase when the last one went well.
+
+What talks HTTP, core/push.py, is imported when something is pushed: it costs as much as the rest of a command.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from refit.core.effects import effect
+from refit.core.metrics import Group, Sample
+
+SETTING: Final = "REFIT_PUSHGATEWAY"
+TIMEOUT_SECONDS: Final = 5.0
+"""From the look-up of the name to the last byte of the answer."""
+
+
+@dataclass(frozen=True)
+class Pushgateway:
+    """Where one pipeline's samples go.
+
+    Attributes:
+        url: http or https, with a path where a proxy has one; may hold user and password.
+    """
+
+    url: str = field(repr=False)
+    pipeline: str
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def push(self, group: Group, samples: Iterable[Sample]) -> str:
+        """The samples are in the group; returns why they are not, in words without secrets, or nothing.
+
+        A thread of its own does it: no timeout of a socket covers the look-up of a name, or an answer in drops.
+        """
+        answers: list[str] = []
+
+        def work() -> None:
+            from refit.core.push import send
+
+            answers.append(send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds))
+
+        with effect(f"push {group}"):
+            thread = threading.Thread(target=work, name="refit-push", daemon=True)
+            thread.start()
+            thread.join(self.timeout_seconds)
+        if answers:
+            return answers[0]
+        return f"no answer within {self.timeout_seconds:g} s" if thread.is_alive() else "the push ended without a word"
+
+
+def at(url: str | None, pipeline: str) -> Pushgateway | None:
+    """Where the pipeline's samples go; None where nobody wants them."""
+    return Pushgateway(url, pipeline) if url and pipeline else None
+
+
+def url_of(environment: Mapping[str, str]) -> str:
+    """The address that the environment names; empty: none."""
+    return environment.get(SETTING, "")

@@ -1,0 +1,170 @@
+"""What the records of a step and of a run mean as samples. Pure: records in, samples out.
+
+A value that a later run may lack is NaN there and not left out: what is not pushed keeps the value it had.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf, nan
+from typing import Final, get_args
+
+from refit.core import metrics as m
+from refit.core.domain import (
+    Check,
+    EvaluateManifest,
+    ExtractManifest,
+    Failure,
+    Manifest,
+    Move,
+    Outcome,
+    OutcomeName,
+    RunRecord,
+    Termination,
+    TrainManifest,
+)
+from refit.core.metrics import Sample
+
+OVERTAKEN: Final = "superseded"
+"""The outcome of a run that neither went well nor failed."""
+
+
+def of_attempt(
+    started_at: datetime, ended_at: datetime, said: Termination, manifest: Manifest | None
+) -> Iterator[Sample]:
+    """What a process tells of its own try of a step.
+
+    Args:
+        said: Its last words.
+        manifest: The step's, where it stands.
+    """
+    yield m.STEP_START.at(started_at.timestamp())
+    yield from of_end(said.failure, ended_at)
+    yield m.STEP_DURATION.at(said.seconds)
+    yield m.STEP_CPU.at(said.cpu_seconds)
+    yield m.STEP_MEMORY.at(max(said.max_rss_bytes, manifest.max_rss_bytes if manifest else 0))
+    yield m.STEP_MEMORY_LIMIT.at(inf if said.memory_limit_bytes is None else said.memory_limit_bytes)
+    if manifest is not None:
+        yield from _of_manifest(manifest)
+
+
+def of_death(failure: Failure | None, at: datetime, said: Termination | None) -> Iterator[Sample]:
+    """What is known of a process that did not come to tell its own end.
+
+    Args:
+        failure: None where it had done all that it had to.
+        said: Its words on the way, if it had any.
+    """
+    yield from of_end(failure, at)
+    if said is not None:
+        yield m.STEP_MEMORY.at(said.max_rss_bytes)
+        yield m.STEP_MEMORY_LIMIT.at(inf if said.memory_limit_bytes is None else said.memory_limit_bytes)
+
+
+def of_end(failure: Failure | None, at: datetime) -> Iterator[Sample]:
+    """How an attempt ended."""
+    yield (m.STEP_FAILURE if failure else m.STEP_SUCCESS).at(at.timestamp())
+    yield m.STEP_EXIT.at(failure.exit_code if failure else 0, _class(failure))
+
+
+def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
+    if isinstance(manifest, ExtractManifest):
+        yield from _rows(manifest.rows.model_dump())
+        yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)
+    elif isinstance(manifest, TrainManifest):
+        yield from _rows({"train": manifest.rows})
+    elif isinstance(manifest, EvaluateManifest):
+        yield from _rows(manifest.counts)
+        for model, scores in manifest.scores.items():
+            for score, value in scores.items():
+                yield m.SCORE.at(nan if value is None else value, model, score)
+        for check in manifest.verdict.checks:
+            yield from _of_check(check)
+
+
+def _rows(counts: Mapping[str, int | None]) -> Iterator[Sample]:
+    for kind, count in counts.items():
+        if count is not None:
+            yield m.ROWS.at(count, kind)
+
+
+def _of_check(check: Check) -> Iterator[Sample]:
+    lower, upper = check.interval or (nan, nan)
+    if check.against is not None:
+        yield m.GAIN.at(nan if check.gain is None else check.gain, check.name)
+        yield m.GAIN_LOWER.at(lower, check.name)
+        yield m.GAIN_UPPER.at(upper, check.name)
+    yield m.MARGIN.at(margin(check), check.name)
+
+
+def margin(check: Check) -> float:
+    """By how much a line of the gate is passed, as gate.md section 1 has it; NaN: nothing can be said."""
+    value = nan if check.candidate is None else check.candidate
+    lower = check.interval[0] if check.interval else nan
+    by_line = {
+        "min": value - check.limit,
+        "max": check.limit - value,
+        "min_gain": lower - check.limit,
+        "max_loss": lower + check.limit,
+    }
+    return by_line[check.line]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a pipeline stands after a run, by the store's records; None for what is not known.
+
+    Attributes:
+        succeeded_at: When the last run that went well ended.
+        next_at: What the schedule names next.
+        promoted_at: When the champion's version came into production.
+        confirmed_at: When a verdict last confirmed the champion.
+        scores: The champion's, when it was judged.
+    """
+
+    succeeded_at: datetime | None = None
+    next_at: datetime | None = None
+    watermark: datetime | None = None
+    champion: Move | None = None
+    promoted_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def of_run(run: RunRecord, outcome: Outcome, attempts: Mapping[str, int], standing: Standing) -> Iterator[Sample]:
+    """What a run tells that has ended.
+
+    Args:
+        attempts: Tries of all steps, by their class.
+    """
+    yield m.RUN_START.at(run.created_at.timestamp())
+    if standing.succeeded_at is not None:
+        yield m.RUN_SUCCESS.at(standing.succeeded_at.timestamp())
+    if outcome.outcome == "failed":
+        yield m.RUN_FAILURE.at(outcome.finished_at.timestamp())
+    for name in get_args(OutcomeName):
+        yield m.RUN_OUTCOME.at(name == outcome.outcome, name)
+    yield m.RUN_EXIT.at(outcome.exit_code, _class(outcome.error))
+    yield m.RUN_DURATION.at(max(0.0, (outcome.finished_at - run.created_at).total_seconds()))
+    for name, count in attempts.items():
+        yield m.RUN_ATTEMPTS.at(count, name)
+    yield m.RUN_NEXT.at(standing.next_at.timestamp() if standing.next_at else nan)
+    yield from _of_production(standing)
+
+
+def _of_production(standing: Standing) -> Iterator[Sample]:
+    if standing.watermark is not None:
+        yield m.WATERMARK.at(standing.watermark.timestamp())
+    if standing.champion is None or standing.promoted_at is None:
+        return
+    yield m.CHAMPION_GENERATION.at(standing.champion.generation)
+    yield m.CHAMPION_PROMOTED.at(standing.promoted_at.timestamp())
+    confirmed_at = max(standing.promoted_at, standing.confirmed_at or standing.promoted_at)
+    yield m.CHAMPION_CONFIRMED.at(confirmed_at.timestamp())
+    for score, value in standing.scores.items():
+        yield m.CHAMPION_SCORE.at(nan if value is None else value, score)
+    yield m.HOLD.at(standing.champion.hold is not None)
+
+
+def _class(failure: Failure | None) -> str:
+    return failure.error_class if failure else m.DONE

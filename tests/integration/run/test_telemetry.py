@@ -1,0 +1,84 @@
+"""Who tells how an attempt ended: its own process, or the coordinator where that knew less or told nothing."""
+
+from typing import Any
+
+import pytest
+
+from refit.core.domain import Failure, Termination
+from refit.core.metrics import DONE
+from refit.core.pushgateway import Pushgateway
+from refit.run.executor import Ended
+from refit.run.telemetry import Telemetry
+from tests.fixtures.pushgateway import Gateway
+
+
+def failure(kind: str, code: int) -> Failure:
+    return Failure(error_class=kind, type="X", step="train", exit_code=code, message="it broke")
+
+
+DATA, TERMINATED, TIMEOUT = failure("data", 65), failure("killed", 143), failure("timeout", 75)
+KILLED, START = failure("killed", 137), failure("start", 75)
+
+
+def said(found: Failure | None, **fields: Any) -> Termination:
+    given = {"step": "train", "run_id": "r", "attempt": "t", "number": 1, "seconds": 1.0, "max_rss_bytes": 7}
+    return Termination(**given | {"failure": found} | fields)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "failed", "told"),
+    [
+        (0, said(None), None, None),
+        (65, said(DATA), DATA, None),
+        (143, said(TERMINATED), TIMEOUT, ("timeout", 75)),
+        (137, said(None, progress="fits"), KILLED, ("killed", 137)),
+        (75, None, START, ("start", 75)),
+        (0, None, None, (DONE, 0)),
+        (137, said(DATA), DATA, ("data", 65)),
+        (137, said(None), None, (DONE, 0)),
+    ],
+    ids=[
+        "ended well",
+        "failed and said so",
+        "its deadline",
+        "killed on its way",
+        "never started",
+        "its pod is gone",
+        "killed as it told a failure",
+        "killed as it told that all was well",
+    ],
+)
+def test_the_coordinator_tells_what_the_process_could_not(
+    gateway: Gateway,
+    request: pytest.FixtureRequest,
+    code: int,
+    words: Termination | None,
+    failed: Failure | None,
+    told: tuple[str, int] | None,
+) -> None:
+    pipeline = f"p{abs(hash(request.node.name))}"
+    telemetry = Telemetry(Pushgateway(gateway.url, pipeline))
+    telemetry.attempt_ended("train", Ended(code, words, b""), failed)
+    found = gateway.series(pipeline, "train").get("refit_step_last_exit_code", {})
+    assert found == ({} if told is None else {frozenset({("class", told[0])}): told[1]})
+    assert telemetry.attempts == {failed.error_class if failed else DONE: 1}
+    assert telemetry.warnings == ()
+
+
+def test_what_was_not_pushed_is_a_line_for_each_reason_and_a_later_try_mends_it() -> None:
+    telemetry = Telemetry(Pushgateway("http://127.0.0.1:9", "loans"))
+    telemetry.attempt_ended("extract", Ended(0, said(None, unpushed="late"), b""), None)
+    telemetry.attempt_ended("train", Ended(65, said(DATA, unpushed="refused"), b""), DATA)
+    telemetry.attempt_ended("train", Ended(0, said(None), b""), None)
+    telemetry.attempt_ended("evaluate", Ended(0, said(None, unpushed="late"), b""), None)
+    telemetry.attempt_ended("publish", Ended(0, said(None, unpushed="gone"), b""), None)
+    assert telemetry.warnings == (
+        "the metrics of extract, evaluate were not pushed: late",
+        "the metrics of publish were not pushed: gone",
+    )
+
+
+def test_without_a_gateway_nothing_is_pushed_and_nothing_is_missed() -> None:
+    telemetry = Telemetry(None)
+    telemetry.attempt_ended("train", Ended(137, None, b""), KILLED)
+    assert telemetry.warnings == ()
