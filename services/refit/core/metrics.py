@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 from refit.core.domain import STEPS, OutcomeName, StepName
 
 Kind = Literal["gauge"]
-Unit = Literal["", "bytes", "seconds", "timestamp_seconds"]
+Unit = Literal["", "bytes", "seconds", "timestamp_seconds", "ratio"]
 Group = StepName | Literal["run"]
 """What `step` says in the grouping key: a step's own series, or those of the run and of the pipeline as a whole."""
 JOB: Final = "refit"
@@ -95,6 +95,18 @@ STEP_MEMORY: Final = Metric(
 STEP_MEMORY_LIMIT: Final = Metric(
     "refit_step_memory_limit_bytes", "The memory that the step's container may use; +Inf: no limit.", STEPS, "bytes"
 )
+STEP_WAIT: Final = Metric(
+    "refit_step_wait_seconds",
+    "How long the step's last attempt waited for its pod to start; 0 where steps are processes.",
+    STEPS,
+    "seconds",
+)
+STEP_REQUESTS: Final = Metric(
+    "refit_step_store_requests", "Requests that the last attempt of the step sent to the store, retries too.", STEPS
+)
+STEP_RETRIES: Final = Metric(
+    "refit_step_store_retries", "Requests to the store that the last attempt of the step had to repeat.", STEPS
+)
 
 ROWS: Final = Metric(
     "refit_rows",
@@ -111,12 +123,35 @@ ROWS: Final = Metric(
 ROWS_NEW_SINCE_VERDICT: Final = Metric(
     "refit_rows_new_since_verdict", "Rows that no run with a verdict has used yet.", ("extract",)
 )
+COLUMN: Final = Label("column", "one of the 20 columns that drifted most")
+COLUMN_NULLS: Final = Metric(
+    "refit_column_null_ratio", "Share of nulls among the rows read last.", ("extract",), "ratio", (COLUMN,)
+)
+COLUMN_DRIFT: Final = Metric(
+    "refit_column_drift",
+    "Population stability index of the rows read last against those read before. It informs; the gate decides.",
+    ("extract",),
+    labels=(COLUMN,),
+)
 
+MODEL: Final = Label("model", "`candidate`, `baseline` (the champion; a dummy for the first run), `anchor`")
 SCORE: Final = Metric(
     "refit_score",
     "A model's quality on the clean rows of the last comparison; more is better.",
     ("evaluate",),
-    labels=(Label("model", "`candidate`, `baseline` (the champion; a dummy for the first run), `anchor`"), SCORER),
+    labels=(MODEL, SCORER),
+)
+SCORE_LOWER: Final = Metric(
+    "refit_score_lower",
+    "Lower end of the score's interval; NaN: none could be computed.",
+    ("evaluate",),
+    labels=(MODEL, SCORER),
+)
+SCORE_UPPER: Final = Metric(
+    "refit_score_upper",
+    "Upper end of the score's interval; NaN: none could be computed.",
+    ("evaluate",),
+    labels=(MODEL, SCORER),
 )
 CHECK: Final = Label(
     "check", "a line of the gate and whom it compares with, like `neg_log_loss min_gain against champion`"
@@ -149,7 +184,7 @@ MARGIN: Final = Metric(
 
 _RUN: Final[tuple[Group, ...]] = ("run",)
 RUN_START: Final = Metric(
-    "refit_run_last_start_timestamp_seconds", "When the last run that has ended began.", _RUN, "timestamp_seconds"
+    "refit_run_last_start_timestamp_seconds", "When the last run began; it may be going on.", _RUN, "timestamp_seconds"
 )
 RUN_SUCCESS: Final = Metric(
     "refit_run_last_success_timestamp_seconds",
@@ -199,6 +234,29 @@ CHAMPION_CONFIRMED: Final = Metric(
 CHAMPION_SCORE: Final = Metric(
     "refit_champion_score", "The champion's quality when it was judged.", _RUN, labels=(SCORER,)
 )
+QUARANTINE_LIMIT: Final = Metric(
+    "refit_quarantine_limit_ratio", "Share of bad rows that fails a read (`on_bad_row.max_fraction`).", _RUN, "ratio"
+)
+RUNS_UNCONFIRMED: Final = Metric(
+    "refit_runs_since_confirmed",
+    "Runs that have ended since a verdict last confirmed or replaced the champion; skipped ones do not count.",
+    _RUN,
+)
+AWAITING_APPROVAL: Final = Metric("refit_awaiting_approval", "1 while the newest version waits for approval.", _RUN)
+SLO_MAX_AGE: Final = Metric(
+    "refit_slo_max_age_seconds", "The objective `slo.max_age`; NaN: the file has none.", _RUN, "seconds"
+)
+SLO_FRESH: Final = Metric(
+    "refit_slo_fresh_ratio",
+    "Share of the last 28 days, or of those since the first champion, within `slo.max_age`; NaN: no objective.",
+    _RUN,
+    "ratio",
+)
+STORE_CONDITIONS: Final = Metric(
+    "refit_store_conditions",
+    "1 while the store honours conditional writes; 0: it does not, and no run was started.",
+    _RUN,
+)
 HOLD: Final = Metric("refit_hold", "1 while promotions wait for approval since a rollback, else 0.", _RUN)
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -210,9 +268,16 @@ METRICS: Final[tuple[Metric, ...]] = (
     STEP_CPU,
     STEP_MEMORY,
     STEP_MEMORY_LIMIT,
+    STEP_WAIT,
+    STEP_REQUESTS,
+    STEP_RETRIES,
     ROWS,
     ROWS_NEW_SINCE_VERDICT,
+    COLUMN_NULLS,
+    COLUMN_DRIFT,
     SCORE,
+    SCORE_LOWER,
+    SCORE_UPPER,
     GAIN,
     GAIN_LOWER,
     GAIN_UPPER,
@@ -230,5 +295,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     CHAMPION_PROMOTED,
     CHAMPION_CONFIRMED,
     CHAMPION_SCORE,
+    QUARANTINE_LIMIT,
+    RUNS_UNCONFIRMED,
+    AWAITING_APPROVAL,
+    SLO_MAX_AGE,
+    SLO_FRESH,
+    STORE_CONDITIONS,
     HOLD,
 )
