@@ -29,6 +29,11 @@ and at the end those of the run. Prometheus scrapes the Pushgateway with `honor_
   `unpushed` in its last words (`attempt.json`) and a warning of the run's outcome; the run's own stands in
   `runs/<run_id>/logs/push.json`.
 - Credentials of the address (`http://user:password@host:9091`) go as basic authentication and are in no log.
+- A Pushgateway that restarts without its file forgets all: `refit metrics NAME --push` tells it again, from the store's
+  records, and `refit metrics NAME` prints the same where there is no Pushgateway. `refit promote`, `rollback` and
+  `release` push what they change, `refit delete` takes the pipeline's series away, wherever `REFIT_PUSHGATEWAY` is set.
+- A run pushes its start when it begins, so that one with a start after its last success and failure goes on. One that
+  could not begin (the store is away or denied, or ignores conditions) is pushed as failed.
 - Two pipelines of one name share their series: give each cluster or team a Pushgateway of its own.
 
 | metric | `step` | labels | value |

@@ -59,6 +59,7 @@
 - {name: REFIT_PIPELINE, value: {{ (fromYaml (include "refit.file" .root)).name | quote }}}
 - {name: REFIT_RUN_ID, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/run-id']"}}}
 - {name: REFIT_ATTEMPT, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/attempt']"}}}
+- {name: REFIT_ASKED_AT, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['refit.dev/asked-at']"}}}
 - {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
 - {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{ include "refit.env.threads" . }}

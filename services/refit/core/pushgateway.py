@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from refit.core.effects import effect
-from refit.core.metrics import Group, Sample
+from refit.core.metrics import GROUPS, Group, Sample
 
 SETTING: Final = "REFIT_PUSHGATEWAY"
 TIMEOUT_SECONDS: Final = 5.0
@@ -32,10 +32,15 @@ class Pushgateway:
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def push(self, group: Group, samples: Iterable[Sample]) -> str:
-        """The samples are in the group; returns why they are not, in words without secrets, or nothing.
+        """The samples are in the group; returns why they are not, in words without secrets, or nothing."""
+        return self._send(group, samples)
 
-        A thread of its own does it: no timeout of a socket covers the look-up of a name, or an answer in drops.
-        """
+    def forget(self) -> str:
+        """Nothing of the pipeline is there; returns why something may be, or nothing."""
+        return next((why for group in GROUPS if (why := self._send(group, None))), "")
+
+    def _send(self, group: Group, samples: Iterable[Sample] | None) -> str:
+        """A thread of its own does it: no timeout of a socket covers the look-up of a name, or an answer in drops."""
         answers: list[str] = []
 
         def work() -> None:
@@ -43,7 +48,7 @@ class Pushgateway:
 
             answers.append(send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds))
 
-        with effect(f"push {group}"):
+        with effect(f"{'forget' if samples is None else 'push'} {group}"):
             thread = threading.Thread(target=work, name="refit-push", daemon=True)
             thread.start()
             thread.join(self.timeout_seconds)

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from refit.core import keys
-from refit.core.domain import STEPS, Failure, StepName, Termination
+from refit.core.domain import STEPS, Failure, Outcome, StepName, Termination
 from refit.core.effects import effect
 from refit.core.environment import of_images
 from refit.core.errors import RefitError, Sigterm, TerminatedError
 from refit.core.logs import LONGER_THAN_SECRETS, redact
 from refit.core.store import Conflict, NotFound, ObjectStore
+from refit.run.announcement import event_of_end
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
 from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place, read_last_words
 from refit.run.following import Following
@@ -103,6 +104,14 @@ class KubernetesExecutor:
                     self._end(name, "the process that had started it was asked to end", hurry=True)
             raise
 
+    def announce(self, outcome: Outcome) -> None:
+        """See `Executor`: an Event on the CronJob that runs the release by the clock."""
+        with suppress(RefitError):
+            event = event_of_end(outcome, self.cluster.template(self.release), self.cluster.namespace)
+            if event is not None:
+                with effect(f"announce {outcome.outcome}"):
+                    self.cluster.say(event)
+
     def _execute(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         refused = self._begin(name, attempt, tell)
         if refused is not None:
@@ -112,7 +121,7 @@ class KubernetesExecutor:
 
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
         """The Job stands; or returns why the cluster takes none for too long."""
-        job = stamp(self._templates(attempt.pipeline, attempt.run_id), attempt)
+        job = stamp(self._templates(attempt.pipeline, attempt.run_id), attempt, self.now())
         started, told = self.clock(), ""
         while True:
             try:

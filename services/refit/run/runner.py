@@ -95,6 +95,11 @@ class Runner:
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.pipeline.name))
+        with self._telemetry.watching():
+            return self._run(request)
+
+    def _run(self, request: Request) -> Outcome:
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.pipeline.name}/")
         owner = self.identity.owner
@@ -115,10 +120,11 @@ class Runner:
             ConfigError, ArtifactError: what is asked for cannot be repeated (`repetition`); no run was started.
             Also as `run` does.
         """
-        probe(self.store, now=datetime.now(UTC))
-        store = self.store.under(f"{request.name}/")
-
-        return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.name))
+        with self._telemetry.watching():
+            probe(self.store, now=datetime.now(UTC))
+            store = self.store.under(f"{request.name}/")
+            return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
 
     def _maker(self) -> Maker:
         return Maker(self.identity.created_by, self.executor.environment, self.identity.why)
@@ -128,7 +134,7 @@ class Runner:
         self._attempts = {}
         run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
         if self.identity.run_id and (ended := read_outcome(store, run_id)):
-            self.listen(RunEnded(ended))
+            self._tell_end(store, read_run(store, run_id), ended)  # whoever wrote it may have died before it could
             return ended
         lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
@@ -140,23 +146,31 @@ class Runner:
         with lock:
             run = self._taken_up(store) or self._begun(store, run_id, prepare, lock)
             self.listen(RunStarted(run))
-            self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, run.pipeline))
+            self._telemetry.begun(store, run)
             failure, terminated = self._walk(store, run, request.retry_seconds, lock)
             if failure and not terminated and self._is_replaced(store, run_id, lock):
                 terminated = _Replaced()  # what failed here may go well there
             if terminated and self.identity.run_id:
                 raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
-            outcome = outcome.model_copy(update={"warnings": (*outcome.warnings, *self._telemetry.warnings)})
+            told = {
+                "warnings": (*outcome.warnings, *self._telemetry.warnings),
+                "attempts": dict(self._telemetry.attempts),
+            }
+            outcome = outcome.model_copy(update=told)
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
             outcome = write_outcome(store, outcome)
-        self.listen(RunEnded(outcome))
-        if unpushed := self._telemetry.run_ended(store, run, outcome):
-            self.listen(NotPushed(unpushed))
+        self._tell_end(store, run, outcome)
         if terminated:
             raise terminated
         return outcome
+
+    def _tell_end(self, store: ObjectStore, run: RunRecord, outcome: Outcome) -> None:
+        self.listen(RunEnded(outcome))
+        self.executor.announce(outcome)
+        if unpushed := self._telemetry.run_ended(store, run, outcome):
+            self.listen(NotPushed(unpushed))
 
     def _taken_up(self, store: ObjectStore) -> RunRecord | None:
         """The run that an earlier process of this identity began; None where there is none."""
@@ -237,8 +251,8 @@ class Runner:
             self.listen(StepStarted(step, number))
             attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
             ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
-            _keep_log(store, attempt, ended)
             failure, last = failure_of(ended, step), number > len(pauses)
+            _keep_log(store, attempt, ended, failure)
             is_done = failure is None or _did_all(store, run.run_id, step, failure, last=last)
             self._telemetry.attempt_ended(step, ended, None if is_done else failure)
             if failure is None or is_done:
@@ -260,9 +274,10 @@ class Runner:
         if not self._is_taken_up:
             return 1
         begun = self.executor.begun(Attempt(self.store.url, run.pipeline, run.run_id, step, 1))
-        if begun:
-            return begun
-        return None if store.exists(keys.manifest(run.run_id, step)) else 1
+        is_done = not begun and store.exists(keys.manifest(run.run_id, step))
+        last = _manifest(store, run.run_id, step).attempt_number if is_done else begun - 1
+        self._telemetry.recall(store, run.run_id, step, range(1, last + 1), is_done=is_done)
+        return None if is_done else begun or 1
 
     def _tell(self, step: StepName, line: str) -> None:
         try:
@@ -319,11 +334,12 @@ def _skipped(store: ObjectStore, run_id: str) -> bool:
     return extract is not None and extract.skipped
 
 
-def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
+def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended, failure: Failure | None) -> None:
     """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
     named = (attempt.run_id, attempt.step, attempt.number)
     with suppress(Conflict, RefitError):
         store.create(keys.attempt_log(*named), ended.log)
     if ended.place is not None:
+        place = ended.place.model_copy(update={"error_class": failure.error_class if failure else ""})
         with suppress(Conflict, RefitError):
-            store.create(keys.attempt_place(*named), ended.place.to_json())
+            store.create(keys.attempt_place(*named), place.to_json())

@@ -10,7 +10,7 @@ from refit.core import samples
 from refit.core.domain import Failure, Outcome, Termination
 from refit.core.metrics import Sample
 from refit.core.samples import Standing
-from tests.fixtures.records import NOW, evaluate_manifest, extract_manifest, run_record, train_manifest, verdict
+from tests.fixtures.records import NOW, evaluate_manifest, extract_manifest, train_manifest, verdict
 
 LATER = NOW + timedelta(minutes=3)
 FAILURE = Failure(error_class="oom", type="X", exit_code=137, message="out of memory")
@@ -87,7 +87,8 @@ def test_a_death_is_told_as_far_as_it_is_known() -> None:
     ids=["failed", "overtaken", "rejected"],
 )
 def test_only_a_failed_run_moves_the_last_failure(name: str, error: Failure | None, *, fails: bool) -> None:
-    found = told(list(samples.of_run(run_record("r"), outcome(name, error=error), {}, Standing())))
+    standing = Standing(failed_at=LATER if fails else None)
+    found = told(list(samples.of_run(NOW, outcome(name, error=error), standing)))
     assert (("refit_run_last_failure_timestamp_seconds",) in found) == fails
     outcomes = {labels[1]: value for labels, value in found.items() if labels[0] == "refit_run_last_outcome"}
     assert len(outcomes) == 6
@@ -95,19 +96,19 @@ def test_only_a_failed_run_moves_the_last_failure(name: str, error: Failure | No
 
 
 def test_a_run_without_a_schedule_is_never_overdue() -> None:
-    found = told(list(samples.of_run(run_record("r"), outcome(), {}, Standing())))
+    found = told(list(samples.of_run(NOW, outcome(), Standing())))
     assert isnan(found["refit_run_next_timestamp_seconds",])
 
 
 def test_a_pipeline_without_a_champion_tells_of_none() -> None:
-    found = told(list(samples.of_run(run_record("r"), outcome("failed", error=FAILURE), {"oom": 3}, Standing())))
+    found = told(list(samples.of_run(NOW, outcome("failed", error=FAILURE, attempts={"oom": 3}), Standing())))
     assert not any(labels[0].startswith(("refit_champion", "refit_hold", "refit_watermark")) for labels in found)
     assert found["refit_run_attempts", "oom"] == 3
 
 
 def test_a_clock_that_was_put_back_gives_no_negative_duration() -> None:
     back = outcome(finished_at=datetime(2020, 1, 1, tzinfo=UTC))
-    found = told(list(samples.of_run(run_record("r"), back, {}, Standing())))
+    found = told(list(samples.of_run(NOW, back, Standing())))
     assert found["refit_run_duration_seconds",] == 0
 
 
