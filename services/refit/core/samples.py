@@ -71,6 +71,9 @@ def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
     if isinstance(manifest, ExtractManifest):
         yield from _rows(manifest.rows.model_dump())
         yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)
+        for one in manifest.drift.columns if manifest.drift else ():
+            yield m.COLUMN_NULLS.at(one.nulls, one.column)
+            yield m.COLUMN_DRIFT.at(one.index, one.column)
     elif isinstance(manifest, TrainManifest):
         yield from _rows({"train": manifest.rows})
     elif isinstance(manifest, EvaluateManifest):

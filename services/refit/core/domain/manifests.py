@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
+from refit.core.domain.drift import Drift
 from refit.core.domain.search import Searched
 from refit.core.domain.snapshot import Rows, Snapshot
 from refit.core.domain.verdict import Check, Look, Opponent, Promise, Reference, ShiftCheck, Verdict
@@ -46,6 +47,8 @@ class ExtractManifest(Manifest):
     snapshot_generation: int = 0
     """Generation of refs/snapshot.json that was read; 0: none. The ref moves from there once the manifest stands."""
     profile: Artifact | None = None
+    drift: Drift | None = None
+    """Of the rows read; None where there were none, or none before them."""
 
 
 class BatchFit(Value):
