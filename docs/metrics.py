@@ -51,6 +51,14 @@ percent of each other may share a group, so that a year or a temperature in Kelv
 Many read 0.1 as some drift and 0.25 as much, but a few hundred rows reach that by chance: the report and `drift` in the
 manifest of extract tell beside each index how large it is on average where nothing changed. No alert and no verdict
 hangs on it. Columns drift with the seasons while a model is fine; the gate judges models.
+
+## The ends of a score
+
+Each end of a score's interval holds with `evaluate.confidence`, so that both do with 90 % by default. It takes rows of
+one entity and of one day as one, as the interval of the gain does, and tells how far the score of this model would move
+on other rows. It is no comparison: the same rows move both models, so that intervals may overlap while the gain, whose own
+interval pairs the rows, is proven. There is none where the gate would find too little data in the rows that carry the
+variance, nor for scores outside of the gate that only hundreds of scorings could tell.
 """
 
 

@@ -81,6 +81,9 @@ def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
         for model, scores in manifest.scores.items():
             for score, value in scores.items():
                 yield m.SCORE.at(nan if value is None else value, model, score)
+                lower, upper = manifest.intervals.get(model, {}).get(score, (nan, nan))
+                yield m.SCORE_LOWER.at(lower, model, score)
+                yield m.SCORE_UPPER.at(upper, model, score)
         for check in manifest.verdict.checks:
             yield from _of_check(check)
 

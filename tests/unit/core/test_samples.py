@@ -129,3 +129,16 @@ def test_a_score_without_a_value_is_not_a_number() -> None:
     manifest = evaluate_manifest("r", scores={"candidate": {"roc_auc": None}})
     found = told(list(samples.of_attempt(NOW, LATER, said(step="evaluate"), manifest)))
     assert found["refit_score", "candidate", "roc_auc"] == pytest.approx(nan, nan_ok=True)
+
+
+def test_a_score_has_the_ends_of_its_interval_or_none_at_all() -> None:
+    manifest = evaluate_manifest(
+        "r",
+        scores={"candidate": {"roc_auc": 0.7, "recall": 0.4}},
+        intervals={"candidate": {"roc_auc": (0.65, 0.75)}},
+    )
+    found = told(list(samples.of_attempt(NOW, LATER, said(step="evaluate"), manifest)))
+    assert found["refit_score_lower", "candidate", "roc_auc"] == 0.65
+    assert found["refit_score_upper", "candidate", "roc_auc"] == 0.75
+    assert isnan(found["refit_score_lower", "candidate", "recall"])
+    assert isnan(found["refit_score_upper", "candidate", "recall"])

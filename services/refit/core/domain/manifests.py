@@ -144,6 +144,8 @@ class EvaluateManifest(Manifest):
     verdict: Verdict
     scores: dict[str, dict[str, float | None]]
     """`candidate`, `baseline` (and `anchor`) → scorer name → value on the clean rows."""
+    intervals: dict[str, dict[str, tuple[float, float]]] = Field(default_factory=dict)
+    """The same → the ends of the score's interval, where there is one; each errs with 1 − `evaluate.confidence`."""
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()
