@@ -39,11 +39,37 @@ and at the end those of the run. Prometheus scrapes the Pushgateway with `honor_
 | metric | `step` | labels | value |
 |---|---|---|---|
 """
+_TAIL: Final = """
+## Drift
+
+When rows have been read, each column is held against what earlier reads of the same snapshot found: the profiles of up
+to twelve of them that reach into the window, the oldest one included, added up. The first read has nothing before it,
+and neither has one with `--full-refresh`; any other fresh start is held against the snapshot that it replaces. The
+index is
+
+    PSI = Σ (q − p) · ln(q / p)
+
+over groups of values: deciles of the numbers before, the twenty most frequent texts, NULL, NaN. Keys and the cursor are
+left out, and so are targets that are still NULL. Of times and sensitive columns only NULL counts. Numbers within ten
+percent of each other may share a group, so that a year or a temperature in Kelvin hardly drifts.
+
+Many read 0.1 as some drift and 0.25 as much, but a few hundred rows reach that by chance: the report and `drift` in the
+manifest of extract tell beside each index how large it is on average where nothing changed. No alert and no verdict
+hangs on it. Columns drift with the seasons while a model is fine; the gate judges models.
+
+## The ends of a score
+
+Each end of a score's interval holds with `evaluate.confidence`, so that both do with 90 % by default. It takes rows of
+one entity and of one day as one, as the interval of the gain does, and tells how far the score of this model would move
+on other rows. It is no comparison: the same rows move both models, so that intervals may overlap while the gain, whose own
+interval pairs the rows, is proven. There is none where the gate would find too little data in the rows that carry the
+variance, nor for scores outside of the gate that only hundreds of scorings could tell.
+"""
 
 
 def page() -> str:
     """The whole page."""
-    return _HEAD + "".join(_row(metric) for metric in METRICS)
+    return _HEAD + "".join(_row(metric) for metric in METRICS) + _TAIL
 
 
 def _row(metric: Metric) -> str:

@@ -72,6 +72,9 @@ def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
     if isinstance(manifest, ExtractManifest):
         yield from _rows(manifest.rows.model_dump())
         yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)
+        for one in manifest.drift.columns if manifest.drift else ():
+            yield m.COLUMN_NULLS.at(one.nulls, one.column)
+            yield m.COLUMN_DRIFT.at(one.index, one.column)
     elif isinstance(manifest, TrainManifest):
         yield from _rows({"train": manifest.rows})
     elif isinstance(manifest, EvaluateManifest):
@@ -79,6 +82,9 @@ def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
         for model, scores in manifest.scores.items():
             for score, value in scores.items():
                 yield m.SCORE.at(nan if value is None else value, model, score)
+                lower, upper = manifest.intervals.get(model, {}).get(score, (nan, nan))
+                yield m.SCORE_LOWER.at(lower, model, score)
+                yield m.SCORE_UPPER.at(upper, model, score)
         for check in manifest.verdict.checks:
             yield from _of_check(check)
 

@@ -6,11 +6,11 @@ attempt finds the same Job: where it stands already, it is followed as one's own
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from refit.core import keys
 from refit.core.domain import STEPS, Failure, Outcome, StepName, Termination
@@ -35,7 +35,7 @@ from refit.run.jobs import (
     template_name,
     template_of,
 )
-from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
+from refit.run.judgement import KILLED, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
 
 START_SECONDS: Final = 120.0
 PATIENCE_FOR_NODES: Final = 5
@@ -224,11 +224,11 @@ def _gone(name: str, step: StepName) -> Ended:
         error_class="killed",
         type="JobGone",
         step=step,
-        exit_code=OOM,
+        exit_code=KILLED,
         message=f"the Job {name} was deleted before it ended",
         next="run again: refit rerun NAME",
     )
-    return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
+    return Ended(KILLED, None, b"", seen=lost, place=_place(name, lost))
 
 
 def _told(over: Over, last_words: Termination | None) -> Failure | None:
@@ -257,6 +257,5 @@ def _pause(elapsed_seconds: float) -> float:
     return min(max(elapsed_seconds / 10, 0.5), 5.0)
 
 
-def _say(tell: Callable[[str], None], text: str, **more: Any) -> None:
-    line: Mapping[str, Any] = {"event": "pod", "text": redact(text), **more}
-    tell(json.dumps(line))
+def _say(tell: Callable[[str], None], text: str) -> None:
+    tell(json.dumps({"event": "pod", "text": redact(text)}))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refit.core import samples
-from refit.core.domain import Failure, Outcome, Termination
+from refit.core.domain import ColumnDrift, Drift, Failure, Outcome, Termination
 from refit.core.metrics import Sample
 from refit.core.samples import Standing
 from tests.fixtures.records import NOW, evaluate_manifest, extract_manifest, train_manifest, verdict
@@ -46,6 +46,20 @@ def test_rows_that_were_not_counted_are_left_out() -> None:
     found = told(list(samples.of_attempt(NOW, LATER, said(step="extract"), extract_manifest("r"))))
     kinds = {labels[1] for labels in found if labels[0] == "refit_rows"}
     assert kinds == {"read", "new", "quarantined", "snapshot", "unlabelled"}
+
+
+def test_the_columns_that_drifted_are_told() -> None:
+    columns = (
+        ColumnDrift(column="income", nulls=0.2, index=1.5, chance=0.01),
+        ColumnDrift(column="region", nulls=0.0, index=0.1, chance=0.02),
+    )
+    manifest = extract_manifest("r", drift=Drift(rows=100, rows_before=900, reads=2, columns=columns))
+    found = told(list(samples.of_attempt(NOW, LATER, said(step="extract"), manifest)))
+    assert {labels[1:]: value for labels, value in found.items() if labels[0] == "refit_column_drift"} == {
+        ("income",): 1.5,
+        ("region",): 0.1,
+    }
+    assert found["refit_column_null_ratio", "income"] == 0.2
 
 
 def test_a_gain_without_an_interval_does_not_keep_the_ends_of_the_last_one() -> None:
@@ -116,3 +130,16 @@ def test_a_score_without_a_value_is_not_a_number() -> None:
     manifest = evaluate_manifest("r", scores={"candidate": {"roc_auc": None}})
     found = told(list(samples.of_attempt(NOW, LATER, said(step="evaluate"), manifest)))
     assert found["refit_score", "candidate", "roc_auc"] == pytest.approx(nan, nan_ok=True)
+
+
+def test_a_score_has_the_ends_of_its_interval_or_none_at_all() -> None:
+    manifest = evaluate_manifest(
+        "r",
+        scores={"candidate": {"roc_auc": 0.7, "recall": 0.4}},
+        intervals={"candidate": {"roc_auc": (0.65, 0.75)}},
+    )
+    found = told(list(samples.of_attempt(NOW, LATER, said(step="evaluate"), manifest)))
+    assert found["refit_score_lower", "candidate", "roc_auc"] == 0.65
+    assert found["refit_score_upper", "candidate", "roc_auc"] == 0.75
+    assert isnan(found["refit_score_lower", "candidate", "recall"])
+    assert isnan(found["refit_score_upper", "candidate", "recall"])
