@@ -45,6 +45,8 @@ def of_attempt(
     yield m.STEP_MEMORY_LIMIT.at(inf if said.memory_limit_bytes is None else said.memory_limit_bytes)
     if said.waited_seconds is not None:
         yield m.STEP_WAIT.at(said.waited_seconds)
+    yield m.STEP_REQUESTS.at(said.store_requests)
+    yield m.STEP_RETRIES.at(said.store_retries)
     if manifest is not None:
         yield from _of_manifest(manifest)
 

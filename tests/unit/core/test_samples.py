@@ -143,3 +143,9 @@ def test_a_score_has_the_ends_of_its_interval_or_none_at_all() -> None:
     assert found["refit_score_upper", "candidate", "roc_auc"] == 0.75
     assert isnan(found["refit_score_lower", "candidate", "recall"])
     assert isnan(found["refit_score_upper", "candidate", "recall"])
+
+
+def test_requests_to_the_store_are_told_of_failed_attempts_too() -> None:
+    words = said(failure=FAILURE, store_requests=40, store_retries=3)
+    found = told(list(samples.of_attempt(NOW, LATER, words, None)))
+    assert (found["refit_step_store_requests",], found["refit_step_store_retries",]) == (40, 3)
