@@ -5,7 +5,7 @@ A value that a later run may lack is NaN there and not left out: what is not pus
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf, nan
 from typing import Final, get_args
 
@@ -120,6 +120,8 @@ class Standing:
         promoted_at: When the champion's version came into production.
         confirmed_at: When a verdict last confirmed the champion.
         scores: The champion's, when it was judged.
+        max_age: The objective; None: the file has none.
+        fresh_share: Of the last 28 days within it.
     """
 
     succeeded_at: datetime | None = None
@@ -129,6 +131,8 @@ class Standing:
     promoted_at: datetime | None = None
     confirmed_at: datetime | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    max_age: timedelta | None = None
+    fresh_share: float | None = None
 
 
 def of_run(run: RunRecord, outcome: Outcome, attempts: Mapping[str, int], standing: Standing) -> Iterator[Sample]:
@@ -149,6 +153,8 @@ def of_run(run: RunRecord, outcome: Outcome, attempts: Mapping[str, int], standi
     for name, count in attempts.items():
         yield m.RUN_ATTEMPTS.at(count, name)
     yield m.RUN_NEXT.at(standing.next_at.timestamp() if standing.next_at else nan)
+    yield m.SLO_MAX_AGE.at(standing.max_age.total_seconds() if standing.max_age else nan)
+    yield m.SLO_FRESH.at(nan if standing.fresh_share is None else standing.fresh_share)
     yield from _of_production(standing)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
 
@@ -22,6 +22,7 @@ from refit.core.domain import (
     VerdictRef,
 )
 from refit.core.errors import RefitError
+from refit.core.freshness import read_fresh_share
 from refit.core.metrics import DONE
 from refit.core.pushgateway import Pushgateway
 from refit.core.refs import read_ref
@@ -119,7 +120,13 @@ def read_standing(store: ObjectStore, run: RunRecord, outcome: Outcome) -> Stand
         promoted_at=_known(partial(stands_since, store, move)) if move else None,
         confirmed_at=verdict[0].confirmed_at if verdict else None,
         scores=version.scores if version else {},
+        max_age=(max_age := _known(partial(_max_age, store, run))),
+        fresh_share=_known(partial(read_fresh_share, store, max_age, outcome.finished_at)) if max_age else None,
     )
+
+
+def _max_age(store: ObjectStore, run: RunRecord) -> timedelta | None:
+    return parse_pipeline(artifacts.read(store, run.file), run.file.key).slo.max_age
 
 
 def _known(read: Callable[[], Found]) -> Found | None:

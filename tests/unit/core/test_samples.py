@@ -115,3 +115,14 @@ def test_a_score_without_a_value_is_not_a_number() -> None:
     manifest = evaluate_manifest("r", scores={"candidate": {"roc_auc": None}})
     found = told(list(samples.of_attempt(NOW, LATER, said(step="evaluate"), manifest)))
     assert found["refit_score", "candidate", "roc_auc"] == pytest.approx(nan, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("standing", "max_age", "share"),
+    [(Standing(max_age=timedelta(days=10), fresh_share=0.75), 864000.0, 0.75), (Standing(), nan, nan)],
+    ids=["an objective", "none any more"],
+)
+def test_the_objective_and_its_share_are_told(standing: Standing, max_age: float, share: float) -> None:
+    found = told(list(samples.of_run(run_record(), outcome(), {}, standing)))
+    assert found["refit_slo_max_age_seconds",] == pytest.approx(max_age, nan_ok=True)
+    assert found["refit_slo_fresh_ratio",] == pytest.approx(share, nan_ok=True)
