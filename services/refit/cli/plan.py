@@ -11,6 +11,7 @@ import click
 
 from refit.cli.answer import is_terminal, say, say_json
 from refit.cli.executors import owner
+from refit.cli.notices import doubts
 from refit.cli.options import example, json_option, store_option
 from refit.cli.past import read_lock
 from refit.cli.place import as_time, open_root, read_file
@@ -59,6 +60,7 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
             read_lock(place, now),
             who,
             read_patience(place, pipeline, now),
+            doubts(pipeline, os.environ),
         )
     if as_json:
         say_json(document(planned))

@@ -99,7 +99,7 @@ def patience_words(patience: Patience, pipeline: Pipeline, *, local: bool) -> It
     """What a step does that fails of what may pass by itself, and until when."""
     slo = pipeline.slo
     if slo.on_failure == "record":
-        yield "nothing is tried again; the run waits for a rerun"
+        yield "nothing is tried again; the run waits for a rerun, and no webhook is called for it"
         return
     if slo.on_failure == "alert":
         yield f"what may pass by itself is tried once more, after {ONCE_MORE[0]:.0f} s; then the run fails"

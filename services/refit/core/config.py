@@ -221,7 +221,8 @@ class Slo(Section):
     """Age that counts as too old, from the verdict that last confirmed or replaced the champion."""
     on_failure: Literal["retry", "alert", "record"] = "retry"
     """What a step does that fails of what may pass by itself. retry: it is tried again, with max_age for as long as a
-    run still fits before the objective breaks; alert: once more, then the run fails; record: the run fails at once."""
+    run still fits before the objective breaks; alert: once more, then the run fails; record: the run fails at once,
+    and the webhook is not called for it."""
 
 
 class Retention(Section):
@@ -234,10 +235,11 @@ class Retention(Section):
 
 
 class Notify(Section):
-    """Who is told. Not built yet."""
+    """Who is told."""
 
-    webhook_env: Annotated[Variable | None, not_built(None)] = None
-    """Name of the environment variable that holds the address. Not built yet."""
+    webhook_env: Variable | None = None
+    """Name of the environment variable that holds the address of a webhook: it gets a message at each change of
+    state."""
 
 
 class Pipeline(Section):
@@ -278,7 +280,7 @@ class Pipeline(Section):
     retention: Retention = Retention()
     """What `refit gc` keeps."""
     notify: Notify = Notify()
-    """Who is told. Not built yet."""
+    """Who is told."""
 
     @property
     def sensitive(self) -> frozenset[str]:

@@ -30,6 +30,7 @@ from refit.run.events import (
     Event,
     Listener,
     NotPushed,
+    NotTold,
     RunEnded,
     RunStarted,
     StepDone,
@@ -45,6 +46,7 @@ from refit.run.rerun import Rerun
 from refit.run.telemetry import Telemetry
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
+Notify = Callable[[ObjectStore, RunRecord, Outcome], str]
 
 
 class LeftToNext(TerminatedError):
@@ -70,6 +72,7 @@ class Runner:
         listen: Gets every event.
         identity: Who coordinates; where it names a run, one that was begun is gone on with.
         pushgateway_url: Where metrics go; empty: nowhere.
+        notify: Tells whoever waits for it of a run's end, and returns why not, or nothing.
     """
 
     store: ObjectStore
@@ -78,6 +81,7 @@ class Runner:
     sleep: Callable[[float], None] = time.sleep
     identity: Identity = field(default_factory=Identity)
     pushgateway_url: str = ""
+    notify: Notify = lambda _store, _run, _outcome: ""
     _attempts: dict[StepName, int] = field(default_factory=dict)
     _is_taken_up: bool = False
     _telemetry: Telemetry = field(default_factory=lambda: Telemetry(None))
@@ -130,6 +134,8 @@ class Runner:
         run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
         if self.identity.run_id and (ended := read_outcome(store, run_id)):
             self.listen(RunEnded(ended))
+            if untold := self.notify(store, read_run(store, self.identity.run_id), ended):  # it may have died before
+                self.listen(NotTold(untold))
             return ended
         lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
@@ -152,7 +158,10 @@ class Runner:
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
             outcome = write_outcome(store, outcome)
+            untold = self.notify(store, run, outcome)  # under the lock: what was told last is read and written
         self.listen(RunEnded(outcome))
+        if untold:
+            self.listen(NotTold(untold))
         if unpushed := self._telemetry.run_ended(store, run, outcome):
             self.listen(NotPushed(unpushed))
         if terminated:

@@ -227,7 +227,6 @@ NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
-    "notify.webhook_env": "REFIT_WEBHOOK_URL",
 }
 
 
