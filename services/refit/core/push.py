@@ -3,15 +3,16 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
-from typing import Any, Final
+from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
 from prometheus_client import CollectorRegistry, Gauge, delete_from_gateway, generate_latest, pushadd_to_gateway
 
 from refit.core.logs import redact
 from refit.core.metrics import JOB, Group, Sample
+from refit.core.post import Unmoved, body_of
 
 _WORDS_LIMIT: Final = 200
 Sender = Callable[..., Callable[[], None]]
@@ -35,7 +36,7 @@ def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, t
             pushadd_to_gateway(bare, JOB, registry(samples), dict(group), timeout_seconds, _sender(parts))
     except HTTPError as error:
         with error:
-            return _words(f"answered {error.code} {error.reason}", error.read(_WORDS_LIMIT))
+            return _words(f"answered {error.code} {error.reason}", body_of(error, _WORDS_LIMIT))
     except URLError as error:
         return _words(str(error.reason))
     except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
@@ -69,13 +70,6 @@ def exposition(pipeline: str, groups: Iterable[tuple[Group, Iterable[Sample]]]) 
     return generate_latest(found).decode()
 
 
-class _Unmoved(HTTPRedirectHandler):
-    """A redirect is an error: urllib would follow it with a GET, which pushes nothing and is answered with 200."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 def _sender(parts: SplitResult) -> Sender:
     """Sends with the user and password of the address, if it has any."""
 
@@ -87,7 +81,7 @@ def _sender(parts: SplitResult) -> Sender:
             if parts.username is not None:
                 pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 request.add_header("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
-            with build_opener(_Unmoved).open(request, timeout=timeout):
+            with build_opener(Unmoved).open(request, timeout=timeout):
                 pass
 
         return post

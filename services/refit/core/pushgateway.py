@@ -6,11 +6,11 @@ metrics of the same name and keeps the others: a failed run must not erase when 
 What talks HTTP, core/push.py, is imported when something is pushed: it costs as much as the rest of a command.
 """
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from refit.core.deadline import within
 from refit.core.effects import effect
 from refit.core.metrics import GROUPS, Group, Sample
 
@@ -40,21 +40,13 @@ class Pushgateway:
         return next((why for group in GROUPS if (why := self._send(group, None))), "")
 
     def _send(self, group: Group, samples: Iterable[Sample] | None) -> str:
-        """A thread of its own does it: no timeout of a socket covers the look-up of a name, or an answer in drops."""
-        answers: list[str] = []
-
-        def work() -> None:
+        def work() -> str:
             from refit.core.push import send
 
-            answers.append(send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds))
+            return send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds)
 
         with effect(f"{'forget' if samples is None else 'push'} {group}"):
-            thread = threading.Thread(target=work, name="refit-push", daemon=True)
-            thread.start()
-            thread.join(self.timeout_seconds)
-        if answers:
-            return answers[0]
-        return f"no answer within {self.timeout_seconds:g} s" if thread.is_alive() else "the push ended without a word"
+            return within(self.timeout_seconds, work, "refit-push")
 
 
 def at(url: str | None, pipeline: str) -> Pushgateway | None:

@@ -5,7 +5,7 @@ A value that a later run may lack is NaN there and not left out: what is not pus
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf, nan
 from typing import Final, get_args
 
@@ -48,7 +48,7 @@ def of_attempt(
     yield m.STEP_REQUESTS.at(said.store_requests)
     yield m.STEP_RETRIES.at(said.store_retries)
     if manifest is not None:
-        yield from _of_manifest(manifest)
+        yield from of_manifest(manifest)
 
 
 def of_death(failure: Failure | None, at: datetime, said: Termination | None) -> Iterator[Sample]:
@@ -70,7 +70,8 @@ def of_end(failure: Failure | None, at: datetime) -> Iterator[Sample]:
     yield m.STEP_EXIT.at(failure.exit_code if failure else 0, _class(failure))
 
 
-def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
+def of_manifest(manifest: Manifest) -> Iterator[Sample]:
+    """What a step that ended well has counted and measured."""
     if isinstance(manifest, ExtractManifest):
         yield from _rows(manifest.rows.model_dump())
         yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)
@@ -133,6 +134,8 @@ class Standing:
         quarantine_limit: Share of bad rows that fails a read.
         unconfirmed: Runs since one confirmed or replaced the champion; skipped ones do not count.
         awaits_approval: The newest version waits for a person.
+        max_age: The objective; None: the file has none.
+        fresh_share: Of the last 28 days within it.
     """
 
     succeeded_at: datetime | None = None
@@ -146,6 +149,8 @@ class Standing:
     quarantine_limit: float | None = None
     unconfirmed: int | None = None
     awaits_approval: bool = False
+    max_age: timedelta | None = None
+    fresh_share: float | None = None
 
 
 def of_beginning(at: datetime, next_at: datetime | None) -> Iterator[Sample]:
@@ -200,6 +205,8 @@ def of_production(standing: Standing) -> Iterator[Sample]:
     if standing.unconfirmed is not None:
         yield m.RUNS_UNCONFIRMED.at(standing.unconfirmed)
     yield m.AWAITING_APPROVAL.at(standing.awaits_approval)
+    yield m.SLO_MAX_AGE.at(standing.max_age.total_seconds() if standing.max_age else nan)
+    yield m.SLO_FRESH.at(nan if standing.fresh_share is None else standing.fresh_share)
     if standing.watermark is not None:
         yield m.WATERMARK.at(standing.watermark.timestamp())
     if standing.champion is None or standing.promoted_at is None:

@@ -12,6 +12,7 @@ from refit.core.config import Pipeline, parse_pipeline
 from refit.core.cron import next_time
 from refit.core.domain import Artifact, Outcome, SnapshotRef, VerdictRef
 from refit.core.errors import RefitError
+from refit.core.freshness import read_fresh_share
 from refit.core.refs import read_ref
 from refit.core.registry import known_moves, read_champion, read_version, stands_since
 from refit.core.runs import read_outcome, recorded_runs
@@ -54,6 +55,7 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
     version = known(partial(read_version, store, move.version)) if move else None
     promoted_at = known(partial(stands_since, store, move)) if move else None
     pipeline = read_pipeline(store, file)
+    max_age = pipeline.slo.max_age if pipeline else None
     past = _look_back(store, promoted_at)
     return Standing(
         succeeded_at=past.succeeded_at,
@@ -66,6 +68,8 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
         scores=version.scores if version else {},
         quarantine_limit=pipeline.on_bad_row.max_fraction if pipeline else None,
         unconfirmed=past.unconfirmed,
+        max_age=max_age,
+        fresh_share=known(partial(read_fresh_share, store, max_age, now)) if max_age else None,
         awaits_approval=_awaits_approval(store, past.decided),
     )
 

@@ -15,7 +15,7 @@ from refit.core.domain.manifests import (
     TrainManifest,
 )
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
-from refit.core.domain.refs import Holder, HolderJob, LockRef, OwnerRef, SnapshotRef, VerdictRef
+from refit.core.domain.refs import Holder, HolderJob, LockRef, OwnerRef, SnapshotRef, ToldRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
@@ -74,6 +74,7 @@ __all__ = [
     "StepSummary",
     "Stretch",
     "Termination",
+    "ToldRef",
     "TrainManifest",
     "Trial",
     "Undone",
