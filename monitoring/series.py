@@ -48,18 +48,14 @@ class Series:
         """The metric's series with matchers like `kind="read"`, as they are scraped.
 
         Raises:
-            ValueError: The metric has no such label.
+            ValueError: The metric has no such label; the other methods too.
         """
-        known = EVERYWHERE | {label.name for label in metric.labels}
-        for matcher in matchers:
-            if re.split("[=!]", matcher)[0] not in known:
-                raise ValueError(f"{metric.name} has no label as in {matcher}")
-        return metric.name + self._matchers(*matchers)
+        return metric.name + self._matchers(metric, *matchers)
 
     def last(self, metric: Metric, *matchers: str) -> str:
         """What they said last: for each pipeline, value of the metric's own labels and, where it has several, step."""
         if self.is_recorded:
-            return name_of(metric) + self._matchers(*matchers)
+            return name_of(metric) + self._matchers(metric, *matchers)
         return f"({self.recorded(metric, *matchers)})"
 
     def recorded(self, metric: Metric, *matchers: str) -> str:
@@ -77,14 +73,14 @@ class Series:
 
         Where nobody records it is told only as long as the Pushgateway has it.
         """
-        return _CLASS + self._matchers() if self.is_recorded else f"({self._failure_class_now()})"
+        return _CLASS + self._matchers(m.RUN_EXIT) if self.is_recorded else f"({self._failure_class_now()})"
 
     def recorded_failure_class(self) -> str:
         """What the recording rule of `failure_class` evaluates: when the class was last seen.
 
         The rule's own last value is its memory: to ask two weeks for the time of each sample takes seconds.
         """
-        past = f"last_over_time({_CLASS}{self._matchers()}[1h]) > time() - {_MEMORY_SECONDS}"
+        past = f"last_over_time({_CLASS}{self._matchers(m.RUN_EXIT)}[1h]) > time() - {_MEMORY_SECONDS}"
         return f"{self._failure_class_now()}\nor {self.on}\ntopk by ({', '.join(self.by)}) (1, {past})"
 
     def _failure_class_now(self) -> str:
@@ -92,7 +88,11 @@ class Series:
         seen = f"max by ({', '.join((*self.by, 'class'))}) (timestamp({self.select(m.RUN_EXIT, failed)}))"
         return f"topk by ({', '.join(self.by)}) (1, {seen})"
 
-    def _matchers(self, *matchers: str) -> str:
+    def _matchers(self, metric: Metric, *matchers: str) -> str:
+        known = EVERYWHERE | {label.name for label in metric.labels}
+        for matcher in matchers:
+            if re.split("[=!]", matcher)[0] not in known:
+                raise ValueError(f"{metric.name} has no label as in {matcher}")
         own = (f'pipeline="{self.pipeline}"',) if self.pipeline else ()
         return f"{{{', '.join((*own, *matchers))}}}" if own or matchers else ""
 
