@@ -187,7 +187,7 @@ def table(title: str, description: str, line: Column, columns: Sequence[Column],
     fields["custom"] = {"align": "auto", "cellOptions": {"type": "color-text"}, "inspect": False}
     options = {
         "cellHeight": "sm",
-        "footer": {"countRows": False, "fields": "", "reducer": ["sum"], "show": False},
+        "footer": {"countRows": False, "fields": [], "reducer": ["sum"], "show": False},
         "frameIndex": 0,
         "showHeader": True,
         "sortBy": [{"desc": False, "displayName": line.title}],

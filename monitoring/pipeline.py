@@ -116,7 +116,7 @@ def _runs() -> list[Panel]:
             mappings=words.APPROVAL,
         ),
         stat(
-            "Promotions",
+            "Hold",
             "On hold since a rollback: nothing is promoted until `refit release`, or a promotion by hand.",
             Query(here(m.HOLD)),
             mappings=words.HOLD,

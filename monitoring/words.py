@@ -19,7 +19,7 @@ NUMBERS: Final = {name: place for place, name in enumerate(OUTCOMES, 1)}
 OUTCOME_WORDS: Final = words({name: (name.replace("_", " "), COLORS[name]) for name in OUTCOMES})
 OUTCOME_NUMBERS: Final = words({str(NUMBERS[name]): (name.replace("_", " "), COLORS[name]) for name in OUTCOMES})
 APPROVAL: Final = words({"0": ("no", "text"), "1": ("waits", "orange")})
-HOLD: Final = words({"0": ("no", "text"), "1": ("on hold", "orange")})
+HOLD: Final = words({"0": ("none", "text"), "1": ("on hold", "orange")})
 CONDITIONS: Final = words({"1": ("honoured", "green"), "0": ("LOST", "red")}, nan="unknown")
 CODES: Final = words({"0": ("0", "green")})
 NO_OBJECTIVE: Final = words({}, nan="no objective")

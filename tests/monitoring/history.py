@@ -36,6 +36,12 @@ from tests.fixtures.pushgateway import Gateway, served
 from tests.monitoring import standins
 
 FIRST_DAY, LAST_DAY = 43, 60
+VALUES: Final = {
+    "pipeline": "loans",
+    "score": "neg_log_loss",
+    "check": "neg_log_loss max_loss against champion",
+}
+"""Of the dashboards' variables."""
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 SAMPLED_SECONDS: Final = 2 * HOUR

@@ -9,10 +9,9 @@ from monitoring.dashboards import boards
 from monitoring.panels import Json
 from refit.core.metrics import METRICS
 from tests.monitoring.conftest import Month
-from tests.monitoring.history import SAMPLED_SECONDS
+from tests.monitoring.history import SAMPLED_SECONDS, VALUES
 
 BOARDS = {board.uid: board.json() for board in boards()}
-VALUES = {"pipeline": "loans", "score": "neg_log_loss", "check": "neg_log_loss max_loss against champion"}
 QUERIES = [(asked.panel, asked) for board in BOARDS.values() for asked in reading.queries(board, VALUES)]
 STOOD_IN = {
     "refit_awaiting_approval",
