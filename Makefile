@@ -52,6 +52,7 @@ check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/python requirements/lock.py --check
 	$(BIN)/python helm/policies.py --check
 	$(BIN)/python k8s/render.py --check
+	$(BIN)/python monitoring/generate.py --check
 
 helm: $(VENV)/dev.stamp ## build helm with Go for the chart's tests, unless it is there: minutes, once
 	@command -v helm >/dev/null || test -x $(BIN)/helm || { command -v go >/dev/null && \
