@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.s3",
     "tests.fixtures.minio",
     "tests.fixtures.pushgateway",
+    "tests.fixtures.prometheus",
     "tests.fixtures.skips",
 ]
 

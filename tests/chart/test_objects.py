@@ -191,6 +191,7 @@ def test_a_step_has_what_the_coordinator_does_not_add(step: str) -> None:
     assert fields == {
         "REFIT_RUN_ID": "metadata.labels['refit.dev/run-id']",
         "REFIT_ATTEMPT": "metadata.labels['refit.dev/attempt']",
+        "REFIT_ASKED_AT": "metadata.annotations['refit.dev/asked-at']",
         "REFIT_JOB": "metadata.labels['batch.kubernetes.io/job-name']",
         "REFIT_POD": "metadata.name",
     }
@@ -305,7 +306,7 @@ def test_the_coordinator_may_do_this_and_no_more() -> None:
         {
             "apiGroups": ["batch"],
             "resources": ["cronjobs"],
-            "resourceNames": [f"fd-{step}" for step in STEPS],
+            "resourceNames": ["fd", *(f"fd-{step}" for step in STEPS)],
             "verbs": ["get"],
         },
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "patch"]},

@@ -51,8 +51,8 @@ def test_a_run_that_promotes_tells_all_there_is(watched: Case, gateway: Gateway)
     held = {group: gateway.series("loans", group) for group in GROUPS}
     for group, found in held.items():
         assert {metric.name for metric in METRICS if group in metric.groups} >= set(found), group
-    told = {metric.name for metric in METRICS} - {name for found in held.values() for name in found}
-    assert told == {"refit_step_last_failure_timestamp_seconds", "refit_run_last_failure_timestamp_seconds"}
+    untold = {metric.name for metric in METRICS} - {name for found in held.values() for name in found}
+    assert untold == {"refit_step_last_failure_timestamp_seconds", "refit_run_last_failure_timestamp_seconds"}
 
     assert held["extract"]["refit_rows"][of(kind="read")] == outcome.rows.read
     assert held["train"]["refit_rows"] == {of(kind="train"): outcome.rows.train}

@@ -28,7 +28,7 @@
 {{- $own := fromYaml (include "refit.component" .) -}}
 {{- $secret := $own.credentials.secret | default $store.credentials.secret -}}
 {{- if not $secret -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- fail (printf "no Secret with S3 credentials is named for %s: set store.credentials.secret or %s.credentials.secret, or store.credentials.kind=identity" .component $where) -}}
 {{- end }}
 - {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $store.credentials.accessKeyIdKey | quote }}}}}
@@ -59,6 +59,7 @@
 - {name: REFIT_PIPELINE, value: {{ (fromYaml (include "refit.file" .root)).name | quote }}}
 - {name: REFIT_RUN_ID, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/run-id']"}}}
 - {name: REFIT_ATTEMPT, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/attempt']"}}}
+- {name: REFIT_ASKED_AT, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['refit.dev/asked-at']"}}}
 - {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
 - {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{ include "refit.env.threads" . }}
@@ -117,7 +118,7 @@ would silently win or lose, so it is refused, and so is one that stands twice.
 */}}
 {{- define "refit.env.given" -}}
 {{- $own := (fromYaml (include "refit.component" .)).env -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- $names := list -}}
 {{- range $own -}}
 {{- if has .name $names -}}

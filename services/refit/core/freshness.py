@@ -12,9 +12,8 @@ from typing import Final, TypeVar
 
 from refit.core import keys
 from refit.core.config import Pipeline
-from refit.core.context import read_manifest
 from refit.core.cron import next_time
-from refit.core.domain import STEPS, EvaluateManifest, Move, Outcome, VerdictRef
+from refit.core.domain import STEPS, Move, Outcome, VerdictRef
 from refit.core.errors import ArtifactError
 from refit.core.objective import Patience, patience, reserve
 from refit.core.refs import read_ref
@@ -136,13 +135,7 @@ def _begun_by_id(run_id: str) -> datetime:
 def _confirmed_by(store: ObjectStore, run_id: str) -> datetime | None:
     """When the run replaced or confirmed the champion, as publish has it; None: it did neither."""
     outcome = _outcome(store, run_id)
-    if outcome is None or outcome.outcome not in ("promoted", "rejected"):
-        return None
-    if outcome.outcome == "rejected":
-        evaluate = _readable(lambda: read_manifest(store, run_id, "evaluate", EvaluateManifest))
-        if evaluate is None or evaluate.look is None:
-            return None
-    return outcome.finished_at
+    return outcome.finished_at if outcome is not None and outcome.confirmed else None
 
 
 def _moves(store: ObjectStore, since: datetime) -> Iterator[datetime]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ class LastWords:
     Attributes:
         file: Takes it; nothing is written where there is no such file.
         progress: How far the step last told to be.
+        waited_seconds: From when the process was asked for until it began, where that is known.
     """
 
     file: Path
@@ -40,6 +42,7 @@ class LastWords:
     attempt: str
     number: int = 1
     progress: str = ""
+    waited_seconds: float | None = None
     _begun: float = field(default_factory=time.monotonic)
 
     def tell(self, progress: str) -> None:
@@ -75,10 +78,12 @@ class LastWords:
             number=self.number,
             failure=failure,
             progress=progress,
+            at=datetime.now(UTC),
             seconds=time.monotonic() - self._begun,
             max_rss_bytes=max_rss_bytes(),
             cpu_seconds=sum(os.times()[:4]),
             memory_limit_bytes=memory_limit_bytes(),
+            waited_seconds=self.waited_seconds,
         )
 
     def _write(self, body: bytes) -> None:

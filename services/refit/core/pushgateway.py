@@ -12,7 +12,7 @@ from typing import Final
 
 from refit.core.deadline import within
 from refit.core.effects import effect
-from refit.core.metrics import Group, Sample
+from refit.core.metrics import GROUPS, Group, Sample
 
 SETTING: Final = "REFIT_PUSHGATEWAY"
 TIMEOUT_SECONDS: Final = 5.0
@@ -33,13 +33,19 @@ class Pushgateway:
 
     def push(self, group: Group, samples: Iterable[Sample]) -> str:
         """The samples are in the group; returns why they are not, in words without secrets, or nothing."""
+        return self._send(group, samples)
 
+    def forget(self) -> str:
+        """Nothing of the pipeline is there; returns why something may be, or nothing."""
+        return next((why for group in GROUPS if (why := self._send(group, None))), "")
+
+    def _send(self, group: Group, samples: Iterable[Sample] | None) -> str:
         def work() -> str:
             from refit.core.push import send
 
             return send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds)
 
-        with effect(f"push {group}"):
+        with effect(f"{'forget' if samples is None else 'push'} {group}"):
             return within(self.timeout_seconds, work, "refit-push")
 
 

@@ -100,6 +100,11 @@ class Runner:
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.pipeline.name))
+        with self._telemetry.watching():
+            return self._run(request)
+
+    def _run(self, request: Request) -> Outcome:
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.pipeline.name}/")
         owner = self.identity.owner
@@ -120,10 +125,11 @@ class Runner:
             ConfigError, ArtifactError: what is asked for cannot be repeated (`repetition`); no run was started.
             Also as `run` does.
         """
-        probe(self.store, now=datetime.now(UTC))
-        store = self.store.under(f"{request.name}/")
-
-        return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.name))
+        with self._telemetry.watching():
+            probe(self.store, now=datetime.now(UTC))
+            store = self.store.under(f"{request.name}/")
+            return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
 
     def _maker(self) -> Maker:
         return Maker(self.identity.created_by, self.executor.environment, self.identity.why)
@@ -133,9 +139,8 @@ class Runner:
         self._attempts = {}
         run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
         if self.identity.run_id and (ended := read_outcome(store, run_id)):
-            self.listen(RunEnded(ended))
-            if untold := self.notify(store, read_run(store, self.identity.run_id), ended):  # it may have died before
-                self.listen(NotTold(untold))
+            run = read_run(store, run_id)  # whoever wrote its end may have died before it could tell it
+            self._tell_end(store, run, ended, self.notify(store, run, ended))
             return ended
         lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
@@ -147,26 +152,34 @@ class Runner:
         with lock:
             run = self._taken_up(store) or self._begun(store, run_id, prepare, lock)
             self.listen(RunStarted(run))
-            self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, run.pipeline))
+            self._telemetry.begun(store, run)
             failure, terminated = self._walk(store, run, patience_of(store, run, request), lock)
             if failure and not terminated and self._is_replaced(store, run_id, lock):
                 terminated = _Replaced()  # what failed here may go well there
             if terminated and self.identity.run_id:
                 raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
-            outcome = outcome.model_copy(update={"warnings": (*outcome.warnings, *self._telemetry.warnings)})
+            told = {
+                "warnings": (*outcome.warnings, *self._telemetry.warnings),
+                "attempts": dict(self._telemetry.attempts),
+            }
+            outcome = outcome.model_copy(update=told)
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
             outcome = write_outcome(store, outcome)
             untold = self.notify(store, run, outcome)  # under the lock: what was told last is read and written
-        self.listen(RunEnded(outcome))
-        if untold:
-            self.listen(NotTold(untold))
-        if unpushed := self._telemetry.run_ended(store, run, outcome):
-            self.listen(NotPushed(unpushed))
+        self._tell_end(store, run, outcome, untold)
         if terminated:
             raise terminated
         return outcome
+
+    def _tell_end(self, store: ObjectStore, run: RunRecord, outcome: Outcome, untold: str) -> None:
+        self.listen(RunEnded(outcome))
+        if untold:
+            self.listen(NotTold(untold))
+        self.executor.announce(outcome)
+        if unpushed := self._telemetry.run_ended(store, run, outcome):
+            self.listen(NotPushed(unpushed))
 
     def _taken_up(self, store: ObjectStore) -> RunRecord | None:
         """The run that an earlier process of this identity began; None where there is none."""
@@ -243,8 +256,7 @@ class Runner:
             attempt, ended = Attempt(self.store.url, run.pipeline, run.run_id, step, number), None
             failure = self._store_away(store, run, step, lock)
             if failure is None:
-                ended = self._attempt(store, attempt)
-                failure = failure_of(ended, step)
+                ended, failure = self._attempt(store, attempt)
             pause = _pause(patience, attempt, ended, failure) if failure else None
             is_done = failure is None or _did_all(store, run.run_id, step, failure, last=pause is None)
             if ended is not None:
@@ -272,22 +284,24 @@ class Runner:
             return describe(error, step)
         return None
 
-    def _attempt(self, store: ObjectStore, attempt: Attempt) -> Ended:
-        """The attempt has ended, and its log stands."""
+    def _attempt(self, store: ObjectStore, attempt: Attempt) -> tuple[Ended, Failure | None]:
+        """How the attempt ended, and why it failed if it did; its log stands."""
         self._attempts[attempt.step] = attempt.number
         self.listen(StepStarted(attempt.step, attempt.number))
         ended = self.executor.execute(attempt, lambda line: self._tell(attempt.step, line))
-        _keep_log(store, attempt, ended)
-        return ended
+        failure = failure_of(ended, attempt.step)
+        _keep_log(store, attempt, ended, failure)
+        return ended, failure
 
     def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
         """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""
         if not self._is_taken_up:
             return 1
         begun = self.executor.begun(Attempt(self.store.url, run.pipeline, run.run_id, step, 1))
-        if begun:
-            return begun
-        return None if store.exists(keys.manifest(run.run_id, step)) else 1
+        is_done = not begun and store.exists(keys.manifest(run.run_id, step))
+        last = _manifest(store, run.run_id, step).attempt_number if is_done else begun - 1
+        self._telemetry.recall(store, run.run_id, step, range(1, last + 1), is_done=is_done)
+        return None if is_done else begun or 1
 
     def _tell(self, step: StepName, line: str) -> None:
         try:
@@ -353,11 +367,12 @@ def _skipped(store: ObjectStore, run_id: str) -> bool:
     return extract is not None and extract.skipped
 
 
-def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
+def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended, failure: Failure | None) -> None:
     """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
     named = (attempt.run_id, attempt.step, attempt.number)
     with suppress(Conflict, RefitError):
         store.create(keys.attempt_log(*named), ended.log)
     if ended.place is not None:
+        place = ended.place.model_copy(update={"error_class": failure.error_class if failure else ""})
         with suppress(Conflict, RefitError):
-            store.create(keys.attempt_place(*named), ended.place.to_json())
+            store.create(keys.attempt_place(*named), place.to_json())

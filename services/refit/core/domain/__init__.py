@@ -3,6 +3,7 @@
 from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.checkpoint import Checkpoint
+from refit.core.domain.drift import ColumnDrift, Drift
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import (
     BatchFit,
@@ -29,8 +30,10 @@ __all__ = [
     "Check",
     "Checkpoint",
     "Column",
+    "ColumnDrift",
     "Combination",
     "Decision",
+    "Drift",
     "EvaluateManifest",
     "Exclusion",
     "ExclusionsRef",
