@@ -13,7 +13,7 @@ import yaml
 from tests.e2e.kubectl import Kubectl, until
 from tests.e2e.release import NAME, SLOW, Release
 from tests.e2e.servers import FIRST
-from tests.fixtures.chart import EVERYTHING, render
+from tests.fixtures.chart import EVERYTHING, FILE, TELLING, render
 from tests.fixtures.scripts import ROOT
 
 LINEAR = {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}
@@ -26,7 +26,12 @@ LINEAR = {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": 
 def test_a_cluster_takes_all_that_the_chart_renders(namespace: Kubectl, values: Path | None) -> None:
     version = json.loads(namespace("version", "--output", "json"))["serverVersion"]["gitVersion"]
     objects = render(
-        values=values, needed=values is None, release=NAME, namespace=namespace.namespace, kubernetes=version
+        values=values,
+        needed=values is None,
+        release=NAME,
+        file=TELLING if values else FILE,
+        namespace=namespace.namespace,
+        kubernetes=version,
     ).objects
     for account in sorted({found["spec"]["serviceAccountName"] for found in objects if found["kind"] == "Pod"}):
         namespace(
