@@ -93,6 +93,13 @@ def template_of_the_same_name(world: World) -> Expected:
     return {DAY + 9 * HOUR: [OVERDUE]}
 
 
+def refused_run(world: World) -> Expected:
+    """It could not begin, for the database's rights are gone: that it failed is enough to know."""
+    daily(world, range(1))
+    fails(world, DAY + BEGIN + HOUR, "permission", 77)
+    return {DAY + BEGIN: [], DAY + 12 * HOUR: [failed("permission")], 2 * DAY + 12 * HOUR: [failed("permission")]}
+
+
 def slow_run(world: World) -> Expected:
     """The next moment passes while a run goes on; after a day it may as well be dead."""
     daily(world, range(2))
@@ -251,6 +258,7 @@ FIRES: Sequence[Case] = (
     no_run_begins,
     suspended,
     template_of_the_same_name,
+    refused_run,
     slow_run,
     awaiting_approval,
     nothing_confirmed,
