@@ -29,16 +29,47 @@ and at the end those of the run. Prometheus scrapes the Pushgateway with `honor_
   `unpushed` in its last words (`attempt.json`) and a warning of the run's outcome; the run's own stands in
   `runs/<run_id>/logs/push.json`.
 - Credentials of the address (`http://user:password@host:9091`) go as basic authentication and are in no log.
+- A Pushgateway that restarts without its file forgets all: `refit metrics NAME --push` tells it again, from the store's
+  records, and `refit metrics NAME` prints the same where there is no Pushgateway. `refit promote`, `rollback` and
+  `release` push what they change, `refit delete` takes the pipeline's series away, wherever `REFIT_PUSHGATEWAY` is set.
+- A run pushes its start when it begins, so that one with a start after its last success and failure goes on. One that
+  could not begin (the store is away or denied, or ignores conditions) is pushed as failed.
 - Two pipelines of one name share their series: give each cluster or team a Pushgateway of its own.
 
 | metric | `step` | labels | value |
 |---|---|---|---|
 """
+_TAIL: Final = """
+## Drift
+
+When rows have been read, each column is held against what earlier reads of the same snapshot found: the profiles of up
+to twelve of them that reach into the window, the oldest one included, added up. The first read has nothing before it,
+and neither has one with `--full-refresh`; any other fresh start is held against the snapshot that it replaces. The
+index is
+
+    PSI = Σ (q − p) · ln(q / p)
+
+over groups of values: deciles of the numbers before, the twenty most frequent texts, NULL, NaN. Keys and the cursor are
+left out, and so are targets that are still NULL. Of times and sensitive columns only NULL counts. Numbers within ten
+percent of each other may share a group, so that a year or a temperature in Kelvin hardly drifts.
+
+Many read 0.1 as some drift and 0.25 as much, but a few hundred rows reach that by chance: the report and `drift` in the
+manifest of extract tell beside each index how large it is on average where nothing changed. No alert and no verdict
+hangs on it. Columns drift with the seasons while a model is fine; the gate judges models.
+
+## The ends of a score
+
+Each end of a score's interval holds with `evaluate.confidence`, so that both do with 90 % by default. It takes rows of
+one entity and of one day as one, as the interval of the gain does, and tells how far the score of this model would move
+on other rows. It is no comparison: the same rows move both models, so that intervals may overlap while the gain, whose
+own interval pairs the rows, is proven. There is none where the gate would find too little data in the rows that carry
+the variance, nor for scores outside of the gate that only hundreds of scorings could tell.
+"""
 
 
 def page() -> str:
     """The whole page."""
-    return _HEAD + "".join(_row(metric) for metric in METRICS)
+    return _HEAD + "".join(_row(metric) for metric in METRICS) + _TAIL
 
 
 def _row(metric: Metric) -> str:

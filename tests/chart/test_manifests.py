@@ -134,21 +134,23 @@ def _small_flights(dsn: str) -> int:
     return 3
 
 
-def test_the_users_of_the_bucket_are_those_of_the_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = script("k8s/dev/scripts/set_up_store.py")
+def test_the_users_of_the_bucket_are_those_of_the_policies() -> None:
     (job,) = read_all(DEV / "set-up-store.yaml")
     (users,) = (
         volume["projected"] for volume in job["spec"]["template"]["spec"]["volumes"] if volume["name"] == "users"
     )
     secrets = {found["metadata"]["name"]: found["stringData"] for found in read_all(DEV / "secrets.yaml")}
-    for source in users["sources"]:
-        for item in source["secret"]["items"]:
-            (tmp_path / item["path"]).write_text(secrets[source["secret"]["name"]][item["key"]])
-    monkeypatch.setattr(store, "USERS", tmp_path)
-    monkeypatch.setattr(store, "POLICIES", DEV / "policies")
-    names = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".key")
+    files = {
+        item["path"]: secrets[source["secret"]["name"]][item["key"]]
+        for source in users["sources"]
+        for item in source["secret"]["items"]
+    }
+    names = sorted(name for name in files if not name.endswith(".key"))
     assert names == ["cleaner", "evaluate", "extract", "operator", "publish", "reader", "run", "train"]
-    with zipfile.ZipFile(BytesIO(store.archive(names))) as archive:
+    keys = {name: (files[name], files[f"{name}.key"]) for name in names}
+    policies = {name: json.loads((DEV / "policies" / f"{name}.json").read_text()) for name in names}
+    body = script("k8s/dev/scripts/set_up_store.py").archive(keys, policies)
+    with zipfile.ZipFile(BytesIO(body)) as archive:
         read = {name: json.loads(archive.read(name)) for name in archive.namelist()}
     assert set(read) == {f"iam-assets/{name}.json" for name in ("policies", "users", "user_mappings")}
     mapped = {user: mapping["policy"] for user, mapping in read["iam-assets/user_mappings.json"].items()}

@@ -14,6 +14,7 @@ from tests.fixtures.chart import (
     EVERYTHING,
     ROOT,
     STEPS,
+    TELLING,
     Object,
     Refused,
     Rendered,
@@ -32,7 +33,7 @@ def bare() -> Rendered:
 
 
 def everything() -> Rendered:
-    return render(values=EVERYTHING, needed=False)
+    return render(values=EVERYTHING, needed=False, file=TELLING)
 
 
 def longest() -> Rendered:
@@ -191,6 +192,7 @@ def test_a_step_has_what_the_coordinator_does_not_add(step: str) -> None:
     assert fields == {
         "REFIT_RUN_ID": "metadata.labels['refit.dev/run-id']",
         "REFIT_ATTEMPT": "metadata.labels['refit.dev/attempt']",
+        "REFIT_ASKED_AT": "metadata.annotations['refit.dev/asked-at']",
         "REFIT_JOB": "metadata.labels['batch.kubernetes.io/job-name']",
         "REFIT_POD": "metadata.name",
     }
@@ -225,7 +227,7 @@ def test_secrets_reach_those_who_need_them_and_nobody_else(way: Any) -> None:
 
 def test_each_component_may_be_somebody_else_for_the_store() -> None:
     secrets = {name: secrets_of(pod) - {"pushgateway"} for name, pod in everything().pods()}
-    assert secrets["fd"] == secrets["fd-rerun"] == {"store-run"}
+    assert secrets["fd"] == secrets["fd-rerun"] == {"store-run", "channel"}
     assert secrets["fd-extract"] == secrets["fd-check-extract"] == {"store-extract", "warehouse"}
     assert secrets["fd-train"] == secrets["fd-check-train"] == {"store-train", "licence"}
     assert secrets["fd-evaluate"] == secrets["fd-publish"] == {"store"}
@@ -305,7 +307,7 @@ def test_the_coordinator_may_do_this_and_no_more() -> None:
         {
             "apiGroups": ["batch"],
             "resources": ["cronjobs"],
-            "resourceNames": [f"fd-{step}" for step in STEPS],
+            "resourceNames": ["fd", *(f"fd-{step}" for step in STEPS)],
             "verbs": ["get"],
         },
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "patch"]},
@@ -407,6 +409,16 @@ def test_the_pods_of_a_run_know_where_metrics_go(settings: tuple[str, ...], entr
     assert set(found) >= PUSHING
 
 
+def test_only_the_coordinator_knows_whom_to_tell() -> None:
+    found = {name: environment(pod).get("REFIT_WEBHOOK_URL") for name, pod in everything().pods()}
+    entry = {
+        "name": "REFIT_WEBHOOK_URL",
+        "valueFrom": {"secretKeyRef": {"name": "channel", "key": "address"}},
+    }
+    assert {name: one for name, one in found.items() if one} == {"fd": entry, "fd-rerun": entry}
+    assert all("REFIT_WEBHOOK_URL" not in environment(pod) for _, pod in render(file=TELLING).pods())
+
+
 def test_network_policies_name_no_pushgateway_where_nobody_watches() -> None:
     policies = render("networkPolicy.enabled=true").of_kind("NetworkPolicy")
     ports = {port["port"] for found in policies.values() for rule in found["spec"]["egress"] for port in rule["ports"]}
@@ -421,7 +433,7 @@ def test_network_policies_let_each_pod_reach_what_it_needs() -> None:
         for component in COMPONENTS
     }
     assert reached == {
-        "run": [53, 53, 9000, 6443, 9091, 3128],
+        "run": [53, 53, 9000, 6443, 9091, 8443, 3128],
         "extract": [53, 53, 9000, 5432, 6432, 9091, 3128],
         "train": [53, 53, 9000, 9091, 3128],
         "evaluate": [53, 53, 9000, 9091, 3128],

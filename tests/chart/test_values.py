@@ -20,6 +20,7 @@ from tests.fixtures.chart import (
     KUBERNETES,
     ROOT,
     SCHEMA,
+    TELLING,
     Refused,
     find_helm,
     render,
@@ -124,6 +125,9 @@ def test_nothing_that_has_a_default_may_be_taken_away() -> None:
         pytest.param(("source.dsn.secret=",), "source.dsn.secret is empty", id="DSN"),
         pytest.param(
             ("metrics.pushgateway=http://p", "metrics.secret=s"), "both name a Pushgateway", id="two gateways"
+        ),
+        pytest.param(
+            ("notify.secret=s",), "the pipeline file names no variable for it: add  notify", id="nobody named"
         ),
         pytest.param(
             ("store.credentials.secret=",), "no Secret with S3 credentials is named for", id="credentials of all"
@@ -305,7 +309,7 @@ def test_the_zone_is_that_of_the_file(tmp_path: Path) -> None:
     [
         pytest.param((), id="bare"),
         pytest.param(("--values", str(ROOT / "k8s" / "values.yaml"), "--set-file", f"pipeline={FILE}"), id="least"),
-        pytest.param(("--values", str(EVERYTHING), "--set-file", f"pipeline={FILE}"), id="everything"),
+        pytest.param(("--values", str(EVERYTHING), "--set-file", f"pipeline={TELLING}"), id="everything"),
     ],
 )
 def test_helm_has_no_objection(given: tuple[str, ...]) -> None:

@@ -5,7 +5,6 @@ REFIT_TEST_CONTROL  a command that ends and starts parts of the cluster: COMMAND
                     cases that need it are skipped without it
 """
 
-import json
 import os
 import secrets
 import shlex
@@ -94,6 +93,6 @@ def control() -> Callable[[str, str], None]:
 
     def do(verb: str, part: str) -> None:
         done = subprocess.run([*shlex.split(command), verb, part], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, json.dumps([done.stdout, done.stderr])
+        assert done.returncode == 0, done.stdout + done.stderr
 
     return do

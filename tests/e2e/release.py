@@ -21,11 +21,10 @@ from refit.run.jobs import run_id_of
 from tests.e2e.kubectl import Kubectl, Object, until
 from tests.e2e.servers import Servers
 from tests.fixtures import invariants, loans
+from tests.fixtures.chart import CHART, find_helm
 from tests.fixtures.postgres import execute
-from tests.fixtures.scripts import ROOT
 
 NAME: Final = "fd"
-CHART: Final = ROOT / "helm" / "refit"
 NEVER: Final = "0 0 31 2 *"
 RUN_SECONDS: Final = 180.0
 FILE: Final[dict[str, Any]] = yaml.safe_load(loans.FILE) | {
@@ -74,7 +73,7 @@ class Release:
     # --- helm
 
     def helm(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = ["helm", words[0], NAME, "--namespace", self.kubectl.namespace, *words[1:]]
+        command = [find_helm(), words[0], NAME, "--namespace", self.kubectl.namespace, *words[1:]]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0 or not check, done.stderr
         return done

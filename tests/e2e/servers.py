@@ -3,16 +3,13 @@
 The tests come to them through `kubectl port-forward`, which any cluster has.
 """
 
-import io
 import json
 import re
 import secrets
 import subprocess
-import time
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import boto3
 import psycopg2
@@ -146,23 +143,7 @@ class Servers:
         with pytest.MonkeyPatch.context() as patch:
             self.as_root(patch)
             boto3.session.Session().client("s3").create_bucket(Bucket=bucket)
-            script("k8s/dev/scripts/set_up_store.py").import_iam(_iam(bucket, pipeline, keys))
+            bodies = script("helm/policies.py").bodies("minio", bucket, "", pipeline)
+            store = script("k8s/dev/scripts/set_up_store.py")
+            store.import_iam(store.archive(keys, {who: json.loads(bodies[f"{who}.json"]) for who in keys}, bucket))
         return keys
-
-
-def _iam(bucket: str, pipeline: str, keys: dict[str, tuple[str, str]]) -> bytes:
-    """The zip file with users and policies, as k8s/dev/scripts/set_up_store.py describes it."""
-    policies = script("helm/policies.py").bodies("minio", bucket, "", pipeline)
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    files: dict[str, Any] = {
-        "policies.json": {f"{bucket}-{who}": json.loads(policies[f"{who}.json"]) for who in keys},
-        "users.json": {access: {"secretKey": secret, "status": "enabled"} for access, secret in keys.values()},
-        "user_mappings.json": {
-            access: {"version": 1, "policy": f"{bucket}-{who}", "updatedAt": at} for who, (access, _) in keys.items()
-        },
-    }
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as zipped:
-        for name, content in files.items():
-            zipped.writestr(f"iam-assets/{name}", json.dumps(content))
-    return body.getvalue()

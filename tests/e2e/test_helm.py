@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tests.e2e.kubectl import Kubectl, until
-from tests.e2e.release import CHART, NAME, SLOW, Release
+from tests.e2e.release import NAME, SLOW, Release
 from tests.e2e.servers import FIRST
-from tests.fixtures.chart import EVERYTHING, FILE, NEEDED
+from tests.fixtures.chart import EVERYTHING, FILE, TELLING, render
 from tests.fixtures.scripts import ROOT
 
 LINEAR = {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}
@@ -24,18 +24,20 @@ LINEAR = {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": 
     [pytest.param(None, id="bare default"), pytest.param(EVERYTHING, id="everything on", marks=pytest.mark.core)],
 )
 def test_a_cluster_takes_all_that_the_chart_renders(namespace: Kubectl, values: Path | None) -> None:
-    given = [f"--set={key}={value}" for key, value in NEEDED.items()] if values is None else [f"--values={values}"]
     version = json.loads(namespace("version", "--output", "json"))["serverVersion"]["gitVersion"]
-    command = ["helm", "template", NAME, str(CHART), "--namespace", namespace.namespace, "--kube-version", version]
-    command += [f"--set-file=pipeline={FILE}", *given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    objects = [found for found in yaml.safe_load_all(done.stdout) if found]
+    objects = render(
+        values=values,
+        needed=values is None,
+        release=NAME,
+        file=TELLING if values else FILE,
+        namespace=namespace.namespace,
+        kubernetes=version,
+    ).objects
     for account in sorted({found["spec"]["serviceAccountName"] for found in objects if found["kind"] == "Pod"}):
         namespace(
             "create", "serviceaccount", "--save-config", account
         )  # a pod is refused where its account is not there
-    taken(namespace, done.stdout)
+    taken(namespace, yaml.safe_dump_all(objects))
 
 
 @pytest.mark.parametrize("folder", ["k8s/base", "k8s/dev"])

@@ -11,7 +11,7 @@ from tests.e2e.kubectl import until
 from tests.e2e.release import NAME, Release, id_of
 
 COORDINATOR = {
-    *(("batch", "cronjobs", f"{NAME}-{step}", "get") for step in STEPS),
+    *(("batch", "cronjobs", name, "get") for name in (NAME, *(f"{NAME}-{step}" for step in STEPS))),
     *(("batch", "jobs", "", verb) for verb in ("create", "get", "list", "patch")),
     ("", "pods", "", "list"),
     *(("", "events", "", verb) for verb in ("list", "create")),

@@ -13,22 +13,6 @@ from tests.monitoring.history import SAMPLED_SECONDS, VALUES
 
 BOARDS = {board.uid: board.json() for board in boards()}
 QUERIES = [(asked.panel, asked) for board in BOARDS.values() for asked in reading.queries(board, VALUES)]
-STOOD_IN = {
-    "refit_awaiting_approval",
-    "refit_column_drift",
-    "refit_column_null_ratio",
-    "refit_quarantine_limit_ratio",
-    "refit_runs_since_confirmed",
-    "refit_score_lower",
-    "refit_score_upper",
-    "refit_slo_fresh_ratio",
-    "refit_slo_max_age_seconds",
-    "refit_step_store_requests",
-    "refit_step_store_retries",
-    "refit_step_wait_seconds",
-    "refit_store_conditions",
-}
-"""No run pushes them yet."""
 
 
 def test_the_month_has_seen_what_can_happen(month: Month) -> None:
@@ -39,7 +23,6 @@ def test_the_month_has_seen_what_can_happen(month: Month) -> None:
     assert outcomes["failed"] >= 4
     assert {"rejected", "skipped", "awaiting_approval"} <= set(outcomes)
     assert {each.failure.error_class for each in done if each.failure} == {"data", "dependency"}
-    assert month.history.stood_in == STOOD_IN
 
 
 def test_prometheus_has_seen_every_metric(month: Month) -> None:

@@ -53,6 +53,9 @@ spec:
     {{- if or .root.Values.metrics.pushgateway .root.Values.metrics.secret }}
     {{- include "refit.egress" $network.pushgateway | nindent 4 }}
     {{- end }}
+    {{- if and (eq .component "run") .root.Values.notify.secret }}
+    {{- include "refit.egress" $network.webhook | nindent 4 }}
+    {{- end }}
     {{- range $network.extraEgress }}
     - {{ . | toJson }}
     {{- end }}

@@ -28,7 +28,7 @@
 {{- $own := fromYaml (include "refit.component" .) -}}
 {{- $secret := $own.credentials.secret | default $store.credentials.secret -}}
 {{- if not $secret -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- fail (printf "no Secret with S3 credentials is named for %s: set store.credentials.secret or %s.credentials.secret, or store.credentials.kind=identity" .component $where) -}}
 {{- end }}
 - {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $store.credentials.accessKeyIdKey | quote }}}}}
@@ -53,12 +53,30 @@
 {{- end }}
 {{- end -}}
 
+{{/* The webhook that the pipeline file names by its variable; only the coordinator tells it anything. */}}
+{{- define "refit.env.notify" -}}
+{{- with .root.Values.notify.secret }}
+{{- $variable := (fromYaml (include "refit.file" $.root)).webhook -}}
+{{- if not $variable -}}
+{{- fail "notify.secret is set, and the pipeline file names no variable for it: add  notify: {webhook_env: REFIT_WEBHOOK_URL}  to the file" -}}
+{{- end -}}
+{{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" (toString $variable)) -}}
+{{- fail "notify.webhook_env in the pipeline file is no name of an environment variable: refit check FILE shows line and column" -}}
+{{- end -}}
+{{- if or (has $variable (list "HOME" "USER")) (regexMatch "^(AWS_|REFIT_(LOG|STORE|RELEASE|NAMESPACE|JOB|POD|OWNER|START_TIMEOUT|PUSHGATEWAY)$)" $variable) -}}
+{{- fail (printf "notify.webhook_env in the pipeline file is %s, which the chart sets by itself: name another one, like REFIT_WEBHOOK_URL" $variable) -}}
+{{- end }}
+- {name: {{ $variable }}, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.root.Values.notify.key | quote }}}}}
+{{- end }}
+{{- end -}}
+
 {{/* The run and the attempt come from labels that the coordinator puts on the Job's pods, and from nowhere else. */}}
 {{- define "refit.env.step" -}}
 {{ include "refit.env.common" . }}
 - {name: REFIT_PIPELINE, value: {{ (fromYaml (include "refit.file" .root)).name | quote }}}
 - {name: REFIT_RUN_ID, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/run-id']"}}}
 - {name: REFIT_ATTEMPT, valueFrom: {fieldRef: {fieldPath: "metadata.labels['refit.dev/attempt']"}}}
+- {name: REFIT_ASKED_AT, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['refit.dev/asked-at']"}}}
 - {name: REFIT_JOB, valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
 - {name: REFIT_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{ include "refit.env.threads" . }}
@@ -108,6 +126,7 @@
 - {name: REFIT_START_TIMEOUT, value: {{ .root.Values.coordinator.startTimeoutSeconds | int | quote }}}
 {{- include "refit.env.store" . }}
 {{- include "refit.env.metrics" . }}
+{{- include "refit.env.notify" . }}
 {{- include "refit.env.given" . }}
 {{- end -}}
 
@@ -117,7 +136,7 @@ would silently win or lose, so it is refused, and so is one that stands twice.
 */}}
 {{- define "refit.env.given" -}}
 {{- $own := (fromYaml (include "refit.component" .)).env -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- $names := list -}}
 {{- range $own -}}
 {{- if has .name $names -}}
@@ -132,6 +151,9 @@ would silently win or lose, so it is refused, and so is one that stands twice.
 {{- end -}}
 {{- end -}}
 {{- $taken := list "HOME" "USER" "MPLCONFIGDIR" "JOBLIB_TEMP_FOLDER" "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" "OMP_WAIT_POLICY" "AWS_ENDPOINT_URL_S3" "AWS_DEFAULT_REGION" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" -}}
+{{- if and (eq .component "run") .root.Values.notify.secret -}}
+{{- $taken = append $taken (fromYaml (include "refit.file" .root)).webhook -}}
+{{- end -}}
 {{- range concat $shared $own }}
 {{- if or (hasPrefix "REFIT_" .name) (has .name $taken) -}}
 {{- fail (printf "env names %s, which the chart sets by itself" .name) -}}

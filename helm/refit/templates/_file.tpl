@@ -1,5 +1,5 @@
 {{/*
-What the chart reads of the pipeline file, as YAML: name, cron, zone. Whatever else the file holds is for `refit check`,
+What the chart reads of the pipeline file, as YAML: name, cron, zone, webhook (the variable that holds its address). Whatever else the file holds is for `refit check`,
 which `helm test` calls. Fails with a sentence that says what to do; `helm lint` only notes it, and goes on with a file
 that could be.
 */}}
@@ -7,11 +7,12 @@ that could be.
 {{- $fault := include "refit.file.fault" . -}}
 {{- if $fault -}}
 {{- fail $fault -}}
-{{- dict "name" "pipeline" "cron" "0 0 31 2 *" "zone" "Etc/UTC" | toYaml -}}
+{{- dict "name" "pipeline" "cron" "0 0 31 2 *" "zone" "Etc/UTC" "webhook" "" | toYaml -}}
 {{- else -}}
 {{- $file := fromYaml .Values.pipeline -}}
 {{- $schedule := $file.schedule | default dict -}}
-{{- dict "name" $file.name "cron" ($schedule.cron | default "0 0 31 2 *") "zone" ($schedule.timezone | default "Etc/UTC") | toYaml -}}
+{{- $webhook := (kindIs "map" $file.notify | ternary $file.notify dict).webhook_env | default "" -}}
+{{- dict "name" $file.name "webhook" $webhook "cron" ($schedule.cron | default "0 0 31 2 *") "zone" ($schedule.timezone | default "Etc/UTC") | toYaml -}}
 {{- end -}}
 {{- end -}}
 

@@ -23,12 +23,17 @@ and hyphens that is 60, which leaves room for the index of a shard below the lim
 {{- $own | toYaml -}}
 {{- end -}}
 
+{{/* Where the values of a component stand. */}}
+{{- define "refit.component.path" -}}
+{{- eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- end -}}
+
 {{- define "refit.serviceAccount" -}}
 {{- $release := include "refit.release" .root -}}
 {{- $own := fromYaml (include "refit.component" .) -}}
 {{- $default := eq .component "run" | ternary $release (printf "%s-%s" $release .component) -}}
 {{- if and (not $own.serviceAccount.create) (not $own.serviceAccount.name) -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- fail (printf "%s.serviceAccount.name is needed where create is false" $where) -}}
 {{- end -}}
 {{- $own.serviceAccount.name | default $default -}}
@@ -37,7 +42,7 @@ and hyphens that is 60, which leaves room for the index of a shard below the lim
 {{/* What is wrong with a component's account, or nothing. */}}
 {{- define "refit.serviceAccount.fault" -}}
 {{- $own := (fromYaml (include "refit.component" .)).serviceAccount -}}
-{{- $where := eq .component "run" | ternary "coordinator" (printf "steps.%s" .component) -}}
+{{- $where := include "refit.component.path" . -}}
 {{- if and (not $own.create) $own.annotations -}}
 {{ printf "%s.serviceAccount.annotations have no effect where create is false: annotate the account itself" $where }}
 {{- else if $own.create -}}

@@ -33,7 +33,8 @@ def main() -> None:
     there = USERS.iterdir() if USERS.is_dir() else ()
     users = sorted(path.name for path in there if path.is_file() and path.suffix != ".key")
     if users:
-        import_iam(archive(users))
+        keys = {who: ((USERS / who).read_text().strip(), (USERS / f"{who}.key").read_text().strip()) for who in users}
+        import_iam(archive(keys, {who: json.loads((POLICIES / f"{who}.json").read_text()) for who in users}))
     print(f"bucket {BUCKET} stands, with users and policies for {', '.join(users) or 'nobody'}")
 
 
@@ -55,14 +56,19 @@ def make_bucket() -> None:
             return
 
 
-def archive(users: list[str]) -> bytes:
-    """The zip file that MinIO imports."""
-    keys = {who: ((USERS / who).read_text().strip(), (USERS / f"{who}.key").read_text().strip()) for who in users}
+def archive(keys: dict[str, tuple[str, str]], policies: dict[str, Any], prefix: str = BUCKET) -> bytes:
+    """The zip file that MinIO imports: each user has the policy of the same name.
+
+    Args:
+        keys: Access key and secret key of each user.
+        policies: That of each user.
+        prefix: Stands before the names of policies, which all buckets of a server share.
+    """
     files: dict[str, Any] = {
-        "policies.json": {f"refit-{who}": json.loads((POLICIES / f"{who}.json").read_text()) for who in users},
+        "policies.json": {f"{prefix}-{who}": policies[who] for who in keys},
         "users.json": {name: {"secretKey": secret, "status": "enabled"} for name, secret in keys.values()},
         "user_mappings.json": {
-            name: {"version": 1, "policy": f"refit-{who}", "updatedAt": "2026-01-01T00:00:00Z"}
+            name: {"version": 1, "policy": f"{prefix}-{who}", "updatedAt": "2026-01-01T00:00:00Z"}
             for who, (name, _) in keys.items()
         },
     }

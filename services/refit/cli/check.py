@@ -39,6 +39,7 @@ def check(file: str, fast: bool, connect: bool, store: str | None, as_json: bool
     With --connect the store must take conditional writes, and the query must give the columns that the file names; no
     row is read.
     """
+    from refit.cli.notices import doubts as unset
     from refit.core.config_advice import warnings
     from refit.core.config_faults import InvalidFile
     from refit.run.jobs import check_release
@@ -54,7 +55,7 @@ def check(file: str, fast: bool, connect: bool, store: str | None, as_json: bool
         _refuse(error, as_json)
         return
     tries = tuple(connected(pipeline, lambda: open_root(store))) if connect else ()
-    doubts = warnings(pipeline)
+    doubts = (*warnings(pipeline), *unset(pipeline, os.environ))
     for doubt in doubts:
         talk(f"{paint('warning', 'odd', err=True)}  {doubt}")
     _tell(file, pipeline, tries, doubts, fast=fast, as_json=as_json)

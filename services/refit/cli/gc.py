@@ -1,5 +1,6 @@
 """`refit gc` and `refit delete`: what is not needed any more goes."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from refit.cli.answer import is_terminal, say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, store_option, wait_option
 from refit.cli.place import Place, find
 from refit.cli.words import plural, size
-from refit.core import keys
+from refit.core import keys, pushgateway
 from refit.core.config import Retention, parse_pipeline
 from refit.core.errors import ConfigError
 from refit.core.lock import Lock
@@ -78,10 +79,18 @@ def delete(target: str, dry_run: bool, yes: bool, wait: int, store: str | None, 
             found = everything(place.store)
             with _counted(found) as done:
                 _delete_all(place, found, lock.check, done)
+        _forget(place.name)
     if as_json:
         say_json({"format": 1, "pipeline": place.name, "dry_run": dry_run, "objects": len(found)})
     else:
         say(f"{'would go' if dry_run else 'deleted'}: {what}")
+
+
+def _forget(name: str) -> None:
+    """Prometheus hears no more of the pipeline, where the environment names a Pushgateway, which forgets nothing."""
+    gateway = pushgateway.at(pushgateway.url_of(os.environ), name)
+    if gateway is not None and (why := gateway.forget()):
+        talk(f"note: the Pushgateway may still tell of {name}, and alerts with it: {why}")
 
 
 def _delete_all(

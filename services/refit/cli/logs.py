@@ -92,13 +92,13 @@ def _place(store: ObjectStore, run_id: str, step: StepName, number: int) -> Plac
 
 
 def _entry(log: AttemptLog) -> dict[str, Any]:
-    entry = {"step": log.step, "attempt": log.number, "lines": [_parsed(x) for x in log.lines]}
+    entry = {"step": log.step, "attempt": log.number, "lines": [parsed(x) for x in log.lines]}
     return entry | ({"place": log.place.model_dump(mode="json", by_alias=True)} if log.place else {})
 
 
 def readable(line: str, *, local: bool) -> str:
     """A line for a person: time, level, words, what else it names; a line that is no JSON stays as it is."""
-    entry = _parsed(line)
+    entry = parsed(line)
     if not isinstance(entry, dict):
         return line
     at, level = _time(entry.get("timestamp"), local=local), str(entry.get("level", ""))
@@ -109,7 +109,7 @@ def readable(line: str, *, local: bool) -> str:
     return f"{text}\n{entry['exception']}".rstrip() if entry.get("exception") else text
 
 
-def _parsed(line: str) -> Any:
+def parsed(line: str) -> Any:
     try:
         return json.loads(line)
     except ValueError:

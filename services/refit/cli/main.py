@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "logs": Lazy("refit.cli.logs:logs", "Prints what the steps of a run logged."),
     "diff": Lazy("refit.cli.diff:diff", "Compares two runs: file, rows and columns, scores, versions."),
     "history": Lazy("refit.cli.history:history", "Lists every move of the champion."),
+    "metrics": Lazy("refit.cli.metrics:metrics", "Prints or pushes what Prometheus is told of a pipeline."),
     "promote": Lazy("refit.cli.moves:promote", "Makes a version the champion by hand."),
     "rollback": Lazy("refit.cli.moves:rollback", "Goes back to an earlier champion and holds promotions."),
     "release": Lazy("refit.cli.moves:release", "Lifts the hold that a rollback sets."),

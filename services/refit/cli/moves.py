@@ -1,19 +1,23 @@
 """`refit promote`, `rollback`, `release`: the champion, moved by hand."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
 
-from refit.cli.answer import say, say_json, talk
+from refit.cli.answer import paint, say, say_json, talk
+from refit.cli.notices import tell_of_move
 from refit.cli.options import example, json_option, name_argument, reason_option, store_option
-from refit.cli.place import find
-from refit.core import artifacts, environment, hand, registry
+from refit.cli.place import Place, find
+from refit.core import artifacts, environment, hand, pushgateway, registry, samples
 from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
+from refit.core.runs import recorded_runs
 from refit.core.store import Conflict, ObjectStore
+from refit.run.standing import read_standing
 
 
 class Overtaken(SupersededError):
@@ -46,6 +50,8 @@ def promote(target: str, version: str, evaluated: bool, reason: str, store: str 
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
     _tell(place.name, move, as_json=as_json)
+    _push(place)
+    _notify(place, move)
     _note_changes(place.store, version)
     talk(f"next: refit status {place.name}; to take it back: refit rollback {place.name} --reason '…'")
 
@@ -65,6 +71,8 @@ def rollback(target: str, to: str | None, reason: str, store: str | None, as_jso
     with _overtaken(place.name):
         move = hand.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
+    _push(place)
+    _notify(place, move)
     _note_changes(place.store, move.version)
     talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
 
@@ -80,6 +88,8 @@ def release(target: str, reason: str, store: str | None, as_json: bool) -> None:
     with _overtaken(place.name):
         move = hand.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
     _tell(place.name, move, as_json=as_json)
+    _push(place)
+    _notify(place, move)
     talk("accepted candidates are promoted by themselves again; next: refit run FILE")
 
 
@@ -99,6 +109,22 @@ def _note_changes(store: ObjectStore, version: str) -> None:
     train = TrainManifest.from_json(artifacts.read(store, artifact), artifact.key)
     if changed := environment.changes(train.environment):
         talk(f"note: since it was fitted, {'; '.join(changed)} here; the next run asks whether it says what it said")
+
+
+def _push(place: Place) -> None:
+    """Prometheus learns of the move, where the environment names a Pushgateway; one that fails is a note."""
+    gateway, newest = pushgateway.at(pushgateway.url_of(os.environ), place.name), next(recorded_runs(place.store), None)
+    if gateway is None or newest is None:
+        return
+    standing = read_standing(place.store, newest.file, datetime.now(UTC))
+    if why := gateway.push("run", samples.of_production(standing)):
+        talk(f"note: the metrics were not pushed: {why}; later: refit metrics {place.name} --push")
+
+
+def _notify(place: Place, move: Move) -> None:
+    """The file's webhook learns of the move; one that fails is a warning."""
+    if untold := tell_of_move(place.store, move, os.environ):
+        talk(f"{paint('warning', 'odd', err=True)}  nobody was told of the move: {untold}")
 
 
 def _tell(name: str, move: Move, *, as_json: bool) -> None:

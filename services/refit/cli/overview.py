@@ -1,18 +1,19 @@
 """What `refit status` knows of a pipeline: what is in production, since when, how good, and what comes next."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from refit.cli.past import Held, PastRun, read_lock, read_past
 from refit.cli.runs import iso, summary
 from refit.cli.words import age, figure
 from refit.core import artifacts
-from refit.core.config import parse_pipeline
+from refit.core.config import Pipeline, parse_pipeline
 from refit.core.config_sections import Schedule
 from refit.core.cron import next_time
 from refit.core.domain import Move, SnapshotRef, VerdictRef, Version
 from refit.core.errors import RefitError
+from refit.core.freshness import read_fresh_share
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion, read_version, stands_since
 from refit.core.runs import run_ids
@@ -56,7 +57,32 @@ class Overview:
     watermark: datetime | None
     last_run: PastRun | None
     held: Held | None
-    schedule: Schedule | None
+    pipeline: Pipeline | None
+    """The file that the last run kept."""
+    fresh_share: float | None = None
+    """Of the last 28 days, or of those since the first champion, within the objective."""
+
+    @property
+    def schedule(self) -> Schedule | None:
+        return self.pipeline.schedule if self.pipeline else None
+
+    @property
+    def max_age(self) -> timedelta | None:
+        return self.pipeline.slo.max_age if self.pipeline else None
+
+    @property
+    def is_old(self) -> bool:
+        """The objective is broken: the champion was last confirmed longer ago than it allows."""
+        if self.champion is None or self.max_age is None:
+            return False
+        return self.champion.age_seconds(self.at) > self.max_age.total_seconds()
+
+    def objective(self) -> str:
+        """`14 d  ok`, `30 d  OLD`, `30 d` before a first champion; empty without an objective."""
+        if self.max_age is None:
+            return ""
+        limit = age(self.max_age.total_seconds(), short=True)
+        return f"{limit}  {'OLD' if self.is_old else 'ok'}" if self.champion else limit
 
     def next(self) -> str:
         """What has to be done, or when something happens by itself."""
@@ -108,12 +134,25 @@ class Overview:
             "hold": hold.model_dump(mode="json") if hold else None,
             "watermark": iso(self.watermark),
             "last_run": summary(self.last_run) if self.last_run else None,
+            "objective": self._objective_document(),
             "lock": {"run_id": held.holder.run_id, "expires_at": iso(held.expires_at)} if held else None,
+        }
+
+    def _objective_document(self) -> dict[str, Any] | None:
+        if self.max_age is None:
+            return None
+        limit, champion = self.max_age.total_seconds(), self.champion
+        breaks_at = self.at + timedelta(seconds=limit - champion.age_seconds(self.at)) if champion else None
+        return {
+            "max_age_seconds": limit,
+            "is_met": None if champion is None else not self.is_old,
+            "breaks_at": iso(breaks_at),
+            "fresh_share_28d": None if self.fresh_share is None else round(self.fresh_share, 4),
         }
 
 
 def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
-    """The pipeline as it stands: a listing of its runs and about a dozen reads, however long it has run.
+    """The pipeline as it stands: a listing of its runs and a dozen reads, or two, however long it has run.
 
     Raises:
         ArtifactError: champion.json or another ref is lost or malformed.
@@ -122,6 +161,8 @@ def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
     last = read_past(store, ids[-1], now) if ids else None
     held = read_lock(store, now)
     snapshot = read_ref(store, "snapshot", SnapshotRef)
+    pipeline = _file(store, last)
+    max_age = pipeline.slo.max_age if pipeline else None
     return Overview(
         name=name,
         at=now,
@@ -129,7 +170,8 @@ def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
         watermark=snapshot[0].watermark if snapshot else None,
         last_run=last,
         held=held if held and held.alive else None,
-        schedule=_schedule(store, last),
+        pipeline=pipeline,
+        fresh_share=read_fresh_share(store, max_age, now) if max_age else None,
     )
 
 
@@ -149,12 +191,12 @@ def _read_champion(store: ObjectStore) -> Champion | None:
     return Champion(move, promoted_at, fresh, version)
 
 
-def _schedule(store: ObjectStore, last: PastRun | None) -> Schedule | None:
-    """The schedule of the file that the last run kept; a file of another version of refit may have none for us."""
+def _file(store: ObjectStore, last: PastRun | None) -> Pipeline | None:
+    """The file that the last run kept; one of another version of refit may say nothing to us."""
     if last is None or last.run is None:
         return None
     try:
-        return parse_pipeline(artifacts.read(store, last.run.file), last.run.file.key).schedule
+        return parse_pipeline(artifacts.read(store, last.run.file), last.run.file.key)
     except RefitError:
         return None
 

@@ -11,6 +11,7 @@ import click
 
 from refit.cli.answer import is_terminal, say, say_json
 from refit.cli.executors import owner
+from refit.cli.notices import doubts
 from refit.cli.options import example, json_option, store_option
 from refit.cli.past import read_lock
 from refit.cli.place import as_time, open_root, read_file
@@ -20,6 +21,7 @@ from refit.cli.runs import iso
 from refit.core.config_search import Search, most
 from refit.core.context import Context
 from refit.core.environment import created_by
+from refit.core.freshness import read_patience
 from refit.core.owner import refuse_other
 from refit.data.split import window_end, window_start
 from refit.extract.forecast import forecast
@@ -50,7 +52,16 @@ def plan(file: str, as_of: datetime | None, full_refresh: bool, store: str | Non
     run, _ = new_run(Request(pipeline, body, as_of=as_of, full_refresh=full_refresh), "plan", maker)
     with tempfile.TemporaryDirectory(prefix="refit-plan-") as folder:
         context = Context(place, pipeline, run, "extract", "plan", 1, Path(folder), now, lambda _text: None)
-        planned = Planned(pipeline, run, forecast(context), read_prospect(place, pipeline), read_lock(place, now), who)
+        planned = Planned(
+            pipeline,
+            run,
+            forecast(context),
+            read_prospect(place, pipeline),
+            read_lock(place, now),
+            who,
+            read_patience(place, pipeline, now),
+            doubts(pipeline, os.environ),
+        )
     if as_json:
         say_json(document(planned))
         return
@@ -86,8 +97,22 @@ def document(planned: Planned) -> dict[str, Any]:
         },
         "search": _search(pipeline.model.search) if pipeline.model.search else None,
         "measured_runs": prospect.measured,
+        "on_failure": _on_failure(planned),
         "lock": planned.held.holder.run_id if planned.held and planned.held.alive else None,
-        "warnings": list(read.todo.warnings),
+        "warnings": [*read.todo.warnings, *planned.warnings],
+    }
+
+
+def _on_failure(planned: Planned) -> dict[str, Any]:
+    slo, patience = planned.pipeline.slo, planned.patience
+    return {
+        "action": slo.on_failure,
+        "max_age_seconds": slo.max_age.total_seconds() if slo.max_age else None,
+        "attempts": patience.tries,
+        "pauses_seconds": list(patience.pauses),
+        "until": iso(patience.until),
+        "ends": patience.end,
+        "ends_at": iso(patience.ends_at),
     }
 
 

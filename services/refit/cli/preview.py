@@ -7,7 +7,10 @@ from typing import Final
 from refit.cli import words
 from refit.cli.outline import line_words, search_words
 from refit.cli.prospect import Planned, Prospect, approval, gains
+from refit.core.config import Pipeline
+from refit.core.config_types import duration_text
 from refit.core.domain import STEPS
+from refit.core.objective import ONCE_MORE, USUAL_PAUSES, Patience
 from refit.data.split import window_end, window_start
 
 LABEL_WIDTH: Final = 11
@@ -30,7 +33,11 @@ def lines(planned: Planned, file: str, *, local: bool) -> Iterator[str]:
         yield _labelled("", f"and, once a candidate is accepted, {_second_fit(planned.prospect)}")
     champion = planned.prospect.champion
     stays = f"{champion.version} stays in production" if champion else "there is still no champion"
-    yield _labelled("on failure", f"what may pass by itself is tried 3 times, after 5 and 20 s; {stays}")
+    for number, text in enumerate(patience_words(planned.patience, planned.pipeline, local=local)):
+        yield _labelled("on failure" if number == 0 else "", text)
+    yield _labelled("", stays)
+    for text in planned.warnings:
+        yield _labelled("warning", text)
     if planned.held is not None and planned.held.alive:
         yield _labelled("lock", f"run {planned.held.holder.run_id} is going on; this one would wait for it")
     where = " --executor kubernetes" if planned.is_of_a_cluster else ""
@@ -86,6 +93,29 @@ def _cost(prospect: Prospect) -> str:
     )
     memory = f"{prospect.costs[largest].max_rss_bytes / 2**20:,.0f} MiB in {largest}"
     return f"about {seconds} and {memory}, by the last {words.plural(prospect.measured, 'whole run')}"
+
+
+def patience_words(patience: Patience, pipeline: Pipeline, *, local: bool) -> Iterator[str]:
+    """What a step does that fails of what may pass by itself, and until when."""
+    slo = pipeline.slo
+    if slo.on_failure == "record":
+        yield "nothing is tried again; the run waits for a rerun, and no webhook is called for it"
+        return
+    if slo.on_failure == "alert":
+        yield f"what may pass by itself is tried once more, after {ONCE_MORE[0]:.0f} s; then the run fails"
+        return
+    usual = f"{len(USUAL_PAUSES) + 1} times, after {' and '.join(f'{pause:.0f}' for pause in USUAL_PAUSES)} s"
+    if patience.until is None or patience.ends_at is None or slo.max_age is None:
+        yield f"what may pass by itself is tried {usual}"
+        return
+    until, ends = words.instant(patience.until, local=local), words.instant(patience.ends_at, local=local)
+    yield f"while database, bucket or cluster is away, a step is tried up to {patience.tries} times until {until}:"
+    room = f"room for a run of {words.seconds(patience.takes.total_seconds())}"
+    if patience.end == "objective":
+        yield f"  that leaves {room} before the objective ({duration_text(slo.max_age)}) breaks, at {ends}"
+    else:
+        yield f"  that leaves {room} before the next scheduled one, at {ends}"
+    yield f"what else may pass by itself, as a kill, is tried {usual}"
 
 
 def _second_fit(prospect: Prospect) -> str:

@@ -12,6 +12,7 @@ from refit.core.domain import Outcome
 from refit.run.events import (
     Event,
     NotPushed,
+    NotTold,
     RunEnded,
     RunStarted,
     StepDone,
@@ -145,6 +146,8 @@ class Progress:
             self.outcome = event.outcome
         if isinstance(event, NotPushed):
             return [story.not_pushed(event)]
+        if isinstance(event, NotTold):
+            return [story.not_told(event)]
         return []
 
     def __enter__(self) -> Self:

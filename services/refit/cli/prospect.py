@@ -14,6 +14,7 @@ from refit.core.config import GateLine, Pipeline
 from refit.core.context import read_manifest
 from refit.core.domain import STEPS, EvaluateManifest, ExtractManifest, Line, Move, RunRecord, StepName, VerdictRef
 from refit.core.errors import ArtifactError, ConfigError
+from refit.core.objective import Patience
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion
 from refit.core.runs import read_outcome, recorded_runs
@@ -77,6 +78,8 @@ class Planned:
 
     Attributes:
         owner: Who runs the pipeline.
+        patience: How long it would go on trying.
+        warnings: What is not as the file supposes, here.
     """
 
     pipeline: Pipeline
@@ -85,6 +88,8 @@ class Planned:
     prospect: Prospect
     held: Held | None
     owner: str
+    patience: Patience
+    warnings: tuple[str, ...] = ()
 
     @property
     def window_rows(self) -> int:

@@ -12,6 +12,7 @@ from refit.cli.answer import is_terminal, say_json, talk
 from refit.cli.due import read_due
 from refit.cli.ending import as_ended, not_started, tell
 from refit.cli.executors import opened
+from refit.cli.notices import tell_of_run
 from refit.cli.options import example, executor_option, json_option, store_option, wait_option, why_option
 from refit.cli.place import Place, as_time, open_root, read_file
 from refit.cli.progress import Progress
@@ -102,7 +103,9 @@ def walk(place: Place, file: str | None, go: Callable[[Runner], Outcome], *, exe
     with opened(executor, place) as (steps, identity), Progress() as progress:
         try:
             url = pushgateway.url_of(os.environ)
-            outcome = go(Runner(place.root, steps, progress, identity=identity, pushgateway_url=url))
+            notify = partial(tell_of_run, environment=dict(os.environ))
+            runner = Runner(place.root, steps, progress, identity=identity, pushgateway_url=url, notify=notify)
+            outcome = go(runner)
             code = outcome.exit_code
         except TerminatedError as error:
             if progress.outcome is None:

@@ -9,6 +9,9 @@ import click
 
 from refit.cli import words
 from refit.cli.answer import is_terminal, paint, say, say_json, talk
+from refit.cli.faults import Fault, read_fault
+from refit.cli.faults import lines as fault_lines
+from refit.cli.logs import parsed
 from refit.cli.options import example, json_option, name_argument, store_option
 from refit.cli.past import PastRun, newest_first
 from refit.cli.place import find
@@ -34,19 +37,36 @@ HEAD: Final = ("RUN", "AS OF", "OUTCOME", "NEW ROWS", "TOOK", "WHY")
 @store_option
 @json_option
 def runs(target: str, failed: bool, limit: int, store: str | None, as_json: bool) -> None:
-    """Lists the runs of pipeline NAME, the newest first."""
+    """Lists the runs of pipeline NAME, the newest first.
+
+    With --failed each one is told with the class and message of its failure, the end of the log of the attempt that
+    failed, and what to do next.
+    """
     place = find(target, store)
     past = newest_first(place.store, run_ids(place.store), datetime.now(UTC))
     wanted = (one for one in past if not failed or one.state in FAILED)
     shown = list(islice(wanted, limit or None))
     if as_json:
-        say_json({"format": 1, "pipeline": place.name, "runs": [summary(one) for one in shown]})
+        told = [failed_summary(read_fault(place.store, place.name, one)) if failed else summary(one) for one in shown]
+        say_json({"format": 1, "pipeline": place.name, "runs": told})
+    elif shown and failed:
+        for number, one in enumerate(shown):
+            say("\n" * (number > 0) + "\n".join(fault_lines(read_fault(place.store, place.name, one))))
     elif shown:
         say(listing(shown, local=is_terminal(sys.stdout)))
         if any(one.state == "dead" for one in shown):
             talk("dead: killed without a word; the next run settles it")
     else:
         talk(f"no {'failed ' if failed else ''}run of {place.name} yet")
+
+
+def failed_summary(fault: Fault) -> dict[str, Any]:
+    """A failed run in JSON: as in other lists, with what `--failed` adds."""
+    log = None
+    if fault.log is not None:
+        lines = [parsed(line) for line in fault.log.lines]
+        log = {"step": fault.log.step, "attempt": fault.log.number, "lines": lines}
+    return summary(fault.past) | {"class": fault.error_class, "next": fault.next, "log": log}
 
 
 def summary(past: PastRun) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from refit.cli.story import OUTCOME_TONES
 from refit.core.errors import RefitError
 from refit.core.store import ObjectStore
 
-HEAD: Final = ("PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST RUN", "NEXT")
+HEAD: Final = ("PIPELINE", "CHAMPION", "AGE", "OBJECTIVE", "SCORE", "LAST RUN", "NEXT")
 LABEL_WIDTH: Final = 11
 AT_ONCE: Final = 8  # botocore keeps ten connections
 
@@ -31,7 +31,8 @@ AT_ONCE: Final = 8  # botocore keeps ten connections
 def status(target: str | None, store: str | None, as_json: bool) -> None:
     """Shows champion, age, score, last run and next action: of all pipelines in a line each, or of NAME in full.
 
-    AGE counts from the verdict that last confirmed or replaced the champion. A pipeline whose documents are damaged is
+    AGE counts from the verdict that last confirmed or replaced the champion; OBJECTIVE is slo.max_age of the file, and
+    OLD where it is broken. A pipeline whose documents are damaged is
     told below the others, and gives the exit code.
     """
     now = datetime.now(UTC)
@@ -58,7 +59,7 @@ def _show_all(root: ObjectStore, now: datetime, *, as_json: bool) -> None:
         ]
         say_json({"format": 1, "pipelines": documents})
     elif found:
-        say(words.table(HEAD, [_row(name, one) for name, one in found]))
+        say(_painted(words.table(HEAD, [_row(name, one) for name, one in found])))
     else:
         talk(f"no pipeline is in {root.url} yet; start one: refit run FILE")
     for name, failure in broken.items():
@@ -78,16 +79,22 @@ def _try(root: ObjectStore, name: str, now: datetime) -> Overview | RefitError:
 
 def _row(name: str, found: Overview | RefitError) -> tuple[str, ...]:
     if isinstance(found, RefitError):
-        return (name, "broken", "-", "-", "-", f"refit status {name}")
+        return (name, "broken", "-", "-", "-", "-", f"refit status {name}")
     champion = found.champion
     return (
         name,
         champion.move.version if champion else "none yet",
         words.age(champion.age_seconds(found.at), short=True) if champion else "-",
+        found.objective() or "-",
         champion.headline() if champion else "-",
         _last_run(found),
         found.next(),
     )
+
+
+def _painted(table: str) -> str:
+    """The table with broken objectives in colour where that is shown."""
+    return table.replace("  OLD  ", f"  {paint('OLD', 'bad')}  ")
 
 
 def _last_run(found: Overview) -> str:
@@ -106,6 +113,8 @@ def lines(found: Overview, *, local: bool) -> Iterator[str]:
         yield from _champion_lines(found.champion, found.at, local=local)
     else:
         yield _labelled("champion", "none yet")
+    if found.max_age is not None:
+        yield _labelled("objective", _objective(found))
     if found.watermark:
         yield _labelled("watermark", words.instant(found.watermark, local=local))
     if last := found.last_run:
@@ -119,6 +128,22 @@ def lines(found: Overview, *, local: bool) -> Iterator[str]:
         yield _labelled("schedule", f"{found.schedule.cron} ({found.schedule.timezone}), next {found.due()}")
     if action := found.action():
         yield _labelled("next", action)
+
+
+def _objective(found: Overview) -> str:
+    """Whether it is met, and how long it was of late."""
+    assert found.max_age is not None
+    limit = words.age(found.max_age.total_seconds())
+    if found.champion is None:
+        return f"confirmed within {limit}; it counts from the first champion"
+    state = paint("OLD", "bad") if found.is_old else paint("ok", "good")
+    share = f", {_percent(found.fresh_share)} of the last 28 days" if found.fresh_share is not None else ""
+    return f"confirmed within {limit}: {state}{share}"
+
+
+def _percent(share: float) -> str:
+    """Cut, never rounded up: 100 % is all of the time."""
+    return f"{int(share * 1000) / 10:g} %"
 
 
 def _champion_lines(champion: Champion, now: datetime, *, local: bool) -> Iterator[str]:

@@ -26,7 +26,7 @@ from refit.core.domain import (
     TrainManifest,
 )
 from refit.core.runs import doer
-from refit.run.events import NotPushed, StepFailed, Waiting
+from refit.run.events import NotPushed, NotTold, StepFailed, Waiting
 
 STEP_WIDTH: Final = 11
 TEXT_WIDTH: Final = 62
@@ -80,6 +80,11 @@ def tried(event: StepFailed) -> Line | None:
 def not_pushed(event: NotPushed) -> Line:
     """The run's end stands, and nobody's dashboard knows of it."""
     return Line(f"the run's metrics were not pushed: {event.reason}", "warning", "odd")
+
+
+def not_told(event: NotTold) -> Line:
+    """The run's end stands, and those who wait for a message do not know of it."""
+    return Line(f"nobody was told of the run's end: {event.reason}", "warning", "odd")
 
 
 def done(manifest: Manifest) -> list[Line]:

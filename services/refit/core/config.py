@@ -50,8 +50,8 @@ from refit.core.config_types import (
     PositiveDuration,
     Scores,
     Text,
+    Variable,
     not_built,
-    not_built_choice,
     refuse,
 )
 from refit.core.yaml_file import Fault, Place, read_yaml
@@ -217,10 +217,12 @@ class Predict(Section):
 class Slo(Section):
     """How old the last confirmed champion may be."""
 
-    max_age: Annotated[PositiveDuration | None, not_built(None)] = None
-    """Age that counts as too old. Not built yet."""
-    on_failure: Annotated[Literal["retry", "alert", "record"], not_built_choice("alert", "record")] = "retry"
-    """What a failed run does. alert and record are not built yet."""
+    max_age: PositiveDuration | None = None
+    """Age that counts as too old, from the verdict that last confirmed or replaced the champion."""
+    on_failure: Literal["retry", "alert", "record"] = "retry"
+    """What a step does that fails of what may pass by itself. retry: it is tried again, with max_age for as long as a
+    run still fits before the objective breaks; alert: once more, then the run fails; record: the run fails at once,
+    and the webhook is not called for it."""
 
 
 class Retention(Section):
@@ -235,8 +237,9 @@ class Retention(Section):
 class Notify(Section):
     """Who is told."""
 
-    webhook_env: Annotated[Text | None, not_built(None)] = None
-    """Name of the environment variable that holds the address. Not built yet."""
+    webhook_env: Variable | None = None
+    """Name of the environment variable that holds the address of a webhook: it gets a message at each change of
+    state."""
 
 
 class Pipeline(Section):
@@ -273,11 +276,11 @@ class Pipeline(Section):
     predict: Predict = Predict()
     """Batch predictions into a table. Not built yet."""
     slo: Slo = Slo()
-    """How old the last confirmed champion may be. Not built yet."""
+    """How old the last confirmed champion may be, and what a run does about it."""
     retention: Retention = Retention()
     """What `refit gc` keeps."""
     notify: Notify = Notify()
-    """Who is told. Not built yet."""
+    """Who is told."""
 
     @property
     def sensitive(self) -> frozenset[str]:

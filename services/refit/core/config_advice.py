@@ -1,17 +1,25 @@
 """What a valid pipeline file probably does not mean: warnings that `refit check` prints."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from refit.core.config import Pipeline
+from refit.core.config_sections import Schedule
+from refit.core.config_types import duration_text
+from refit.core.cron import next_time
 
 PROBABILITY_SCORES: Final = frozenset({"neg_log_loss", "neg_brier_score", "d2_log_loss_score", "d2_brier_score"})
 LEAST_SPAN: Final = {"day": timedelta(days=10), "week": timedelta(weeks=4)}  # gate.md section 1: less is inconclusive
 
+SOME_YEAR: Final = datetime(2026, 1, 1, tzinfo=UTC)
+LOOKED_AT: Final = 40
+"""Moments of a schedule; of one of all hours this comes to the first night and the next day."""
+
 
 def warnings(pipeline: Pipeline) -> tuple[str, ...]:
     """One sentence for each doubt, each naming its key; empty when there is none."""
-    found = (_weighted_probabilities(pipeline), _short_span(pipeline), _no_comparison(pipeline))
+    found = (_weighted_probabilities(pipeline), _short_span(pipeline), _no_comparison(pipeline), _rare_runs(pipeline))
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -53,6 +61,27 @@ def _no_comparison(pipeline: Pipeline) -> str:
         "evaluate.gate: no line compares with the champion, so every candidate that passes replaces it, "
         "better or not. Add a line with min_gain or max_loss."
     )
+
+
+def _rare_runs(pipeline: Pipeline) -> str:
+    max_age, schedule = pipeline.slo.max_age, pipeline.schedule
+    if max_age is None or schedule is None:
+        return ""
+    gap = _longest_gap(schedule)
+    if gap < max_age:
+        return ""
+    return (
+        f"slo.max_age: the schedule has {gap / timedelta(days=1):.3g} days between two runs, so an objective of "
+        f"{duration_text(max_age)} is broken before the second one ends. Allow more, or run more often."
+    )
+
+
+def _longest_gap(schedule: Schedule) -> timedelta:
+    """Between two moments that follow each other, among the first ones of a year."""
+    moments = [at] if (at := next_time(schedule.cron, schedule.timezone, SOME_YEAR)) else []
+    while moments and len(moments) <= LOOKED_AT and (at := next_time(schedule.cron, schedule.timezone, moments[-1])):
+        moments.append(at)
+    return max((later - earlier for earlier, later in pairwise(moments)), default=timedelta(0))
 
 
 def _compares(pipeline: Pipeline) -> bool:

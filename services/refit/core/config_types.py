@@ -20,6 +20,7 @@ from refit.core.yaml_file import Path
 
 DURATION_PATTERN: Final = r"^[0-9]+[smhdw]$"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+VARIABLE_PATTERN: Final = "^[A-Za-z_][A-Za-z0-9_]*$"
 DOTTED_PATTERN: Final = r"^[^\W\d]\w*(\.[^\W\d]\w*)+$"
 FUNCTION_PATTERN: Final = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$"
 NAME_LIMIT: Final = 28  # room for what Kubernetes appends: a CronJob's name has 52 characters, a Job's 63
@@ -150,6 +151,14 @@ def _pipeline_name(value: str) -> str:
     return value
 
 
+def _variable(value: str) -> str:
+    if "://" in value:
+        raise ValueError("is an address; write the name of an environment variable that holds it")
+    if not re.fullmatch(VARIABLE_PATTERN[1:-1], value):
+        raise ValueError("must be the name of an environment variable: letters, digits and _, like REFIT_WEBHOOK_URL")
+    return value
+
+
 def _column(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
@@ -182,6 +191,11 @@ PipelineName = Annotated[
     WithJsonSchema({"type": "string", "pattern": NAME_PATTERN, "maxLength": NAME_LIMIT}),
 ]
 Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "minLength": 1})]
+Variable = Annotated[
+    str,
+    AfterValidator(_variable),
+    WithJsonSchema({"type": "string", "pattern": VARIABLE_PATTERN}),
+]
 ColumnName = Annotated[
     str, AfterValidator(_column), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": COLUMN_LIMIT})
 ]
@@ -308,17 +322,6 @@ def not_built(*built: object) -> AfterValidator:
     def check(value: Any, info: ValidationInfo) -> Any:
         if value not in built:
             raise ValueError(f"{info.field_name} is not built yet; leave it out")
-        return value
-
-    return AfterValidator(check)
-
-
-def not_built_choice(*refused: str) -> AfterValidator:
-    """Refuses the choices that are named in the reference and not built."""
-
-    def check(value: str) -> str:
-        if value in refused:
-            raise ValueError(f"{value} is not built yet")
         return value
 
     return AfterValidator(check)

@@ -11,6 +11,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
     runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
     runs/<run_id>/logs/<step>-<number>.json       where the attempt ran, on Kubernetes
     runs/<run_id>/logs/push.json                  why the run's metrics were not pushed
+    runs/<run_id>/logs/webhook.json               why the webhook does not know of the run's end
     runs/<run_id>/outcome.json                    create-once
     data/<run_id>/<attempt>/<name>                parts, updates, quarantine, profile
     versions/<run_id>.json                        create-once
@@ -20,7 +21,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
 
 from typing import Final, Literal
 
-RefName = Literal["champion", "verdict", "snapshot", "lock", "owner", "exclusions", "quarantine"]
+RefName = Literal["champion", "verdict", "snapshot", "lock", "owner", "exclusions", "quarantine", "told"]
 
 RUNS: Final = "runs/"
 VERSIONS: Final = "versions/"
@@ -83,6 +84,10 @@ def attempt_place(run_id: str, step: str, number: int) -> str:
 
 def unpushed(run_id: str) -> str:
     return f"runs/{run_id}/logs/push.json"
+
+
+def untold(run_id: str) -> str:
+    return f"runs/{run_id}/logs/webhook.json"
 
 
 def run_logs(run_id: str) -> str:

@@ -19,6 +19,7 @@ Kind = Literal["gauge"]
 Unit = Literal["", "bytes", "seconds", "timestamp_seconds", "ratio"]
 Group = StepName | Literal["run"]
 """What `step` says in the grouping key: a step's own series, or those of the run and of the pipeline as a whole."""
+GROUPS: Final[tuple[Group, ...]] = (*STEPS, "run")
 JOB: Final = "refit"
 
 

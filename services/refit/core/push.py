@@ -3,32 +3,40 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
-from typing import Any, Final
+from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
-from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+from prometheus_client import CollectorRegistry, Gauge, delete_from_gateway, generate_latest, pushadd_to_gateway
 
 from refit.core.logs import redact
-from refit.core.metrics import JOB, Sample
+from refit.core.metrics import JOB, Group, Sample
+from refit.core.post import Unmoved, body_of
 
 _WORDS_LIMIT: Final = 200
 Sender = Callable[..., Callable[[], None]]
 """What prometheus-client hands a finished request to."""
 
 
-def send(url: str, group: Mapping[str, str], samples: Iterable[Sample], timeout_seconds: float) -> str:
-    """The group has the samples; returns why it has not, in words without secrets, or nothing."""
+def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, timeout_seconds: float) -> str:
+    """The group has the samples; returns why it has not, in words without secrets, or nothing.
+
+    Args:
+        samples: None: there is no such group any more.
+    """
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return "REFIT_PUSHGATEWAY is no address like http://pushgateway:9091"
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        pushadd_to_gateway(bare, JOB, registry(samples), dict(group), timeout_seconds, _sender(parts))
+        if samples is None:
+            delete_from_gateway(bare, JOB, dict(group), timeout_seconds, _sender(parts))
+        else:
+            pushadd_to_gateway(bare, JOB, registry(samples), dict(group), timeout_seconds, _sender(parts))
     except HTTPError as error:
         with error:
-            return _words(f"answered {error.code} {error.reason}", error.read(_WORDS_LIMIT))
+            return _words(f"answered {error.code} {error.reason}", body_of(error, _WORDS_LIMIT))
     except URLError as error:
         return _words(str(error.reason))
     except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
@@ -49,11 +57,17 @@ def registry(samples: Iterable[Sample]) -> CollectorRegistry:
     return found
 
 
-class _Unmoved(HTTPRedirectHandler):
-    """A redirect is an error: urllib would follow it with a GET, which pushes nothing and is answered with 200."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+def exposition(pipeline: str, groups: Iterable[tuple[Group, Iterable[Sample]]]) -> str:
+    """The groups in the text format of Prometheus, each series with the labels that the Pushgateway would give it."""
+    found, gauges = CollectorRegistry(), dict[str, Gauge]()
+    for group, samples in groups:
+        for sample in samples:
+            metric = sample.metric
+            if metric.name not in gauges:
+                names = ["job", "pipeline", "step", *(label.name for label in metric.labels)]
+                gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=found)
+            gauges[metric.name].labels(JOB, pipeline, group, *sample.labels).set(sample.value)
+    return generate_latest(found).decode()
 
 
 def _sender(parts: SplitResult) -> Sender:
@@ -67,7 +81,7 @@ def _sender(parts: SplitResult) -> Sender:
             if parts.username is not None:
                 pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 request.add_header("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
-            with build_opener(_Unmoved).open(request, timeout=timeout):
+            with build_opener(Unmoved).open(request, timeout=timeout):
                 pass
 
         return post

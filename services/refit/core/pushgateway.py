@@ -6,13 +6,13 @@ metrics of the same name and keeps the others: a failed run must not erase when 
 What talks HTTP, core/push.py, is imported when something is pushed: it costs as much as the rest of a command.
 """
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from refit.core.deadline import within
 from refit.core.effects import effect
-from refit.core.metrics import Group, Sample
+from refit.core.metrics import GROUPS, Group, Sample
 
 SETTING: Final = "REFIT_PUSHGATEWAY"
 TIMEOUT_SECONDS: Final = 5.0
@@ -32,24 +32,21 @@ class Pushgateway:
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def push(self, group: Group, samples: Iterable[Sample]) -> str:
-        """The samples are in the group; returns why they are not, in words without secrets, or nothing.
+        """The samples are in the group; returns why they are not, in words without secrets, or nothing."""
+        return self._send(group, samples)
 
-        A thread of its own does it: no timeout of a socket covers the look-up of a name, or an answer in drops.
-        """
-        answers: list[str] = []
+    def forget(self) -> str:
+        """Nothing of the pipeline is there; returns why something may be, or nothing."""
+        return next((why for group in GROUPS if (why := self._send(group, None))), "")
 
-        def work() -> None:
+    def _send(self, group: Group, samples: Iterable[Sample] | None) -> str:
+        def work() -> str:
             from refit.core.push import send
 
-            answers.append(send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds))
+            return send(self.url, {"pipeline": self.pipeline, "step": group}, samples, self.timeout_seconds)
 
-        with effect(f"push {group}"):
-            thread = threading.Thread(target=work, name="refit-push", daemon=True)
-            thread.start()
-            thread.join(self.timeout_seconds)
-        if answers:
-            return answers[0]
-        return f"no answer within {self.timeout_seconds:g} s" if thread.is_alive() else "the push ended without a word"
+        with effect(f"{'forget' if samples is None else 'push'} {group}"):
+            return within(self.timeout_seconds, work, "refit-push")
 
 
 def at(url: str | None, pipeline: str) -> Pushgateway | None:

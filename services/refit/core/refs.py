@@ -4,10 +4,10 @@ import secrets
 from typing import TypeVar
 
 from refit.core import keys
-from refit.core.domain import ExclusionsRef, LockRef, Move, OwnerRef, QuarantineRef, SnapshotRef, VerdictRef
+from refit.core.domain import ExclusionsRef, LockRef, Move, OwnerRef, QuarantineRef, SnapshotRef, ToldRef, VerdictRef
 from refit.core.store import NotFound, ObjectStore
 
-AnyRef = TypeVar("AnyRef", ExclusionsRef, LockRef, Move, OwnerRef, QuarantineRef, SnapshotRef, VerdictRef)
+AnyRef = TypeVar("AnyRef", ExclusionsRef, LockRef, Move, OwnerRef, QuarantineRef, SnapshotRef, ToldRef, VerdictRef)
 
 
 def new_token() -> str:

@@ -51,6 +51,7 @@ _RUN: Final = (
     *(keys.manifest(RUN, step) for step in STEPS),  # a rerun takes over those of its parent
     keys.ref("lock"),
     keys.ref("owner"),
+    keys.ref("told"),
     "site/*",
 )
 _SETTLE: Final = (keys.ref("lock"), keys.outcome(RUN))

@@ -195,6 +195,7 @@ def conclude(
         fell_back=publish.fell_back if publish else fallen is not None,
         rows=_rows(found),
         verdict=evaluate.verdict if evaluate else None,
+        confirmed=name == "promoted" or (name == "rejected" and evaluate is not None and evaluate.look is not None),
         scores=evaluate.scores if evaluate else {},
         steps=_summaries(found, attempts),
         report=evaluate.report.key if evaluate else None,

@@ -5,7 +5,7 @@ A value that a later run may lack is NaN there and not left out: what is not pus
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf, nan
 from typing import Final, get_args
 
@@ -19,11 +19,10 @@ from refit.core.domain import (
     Move,
     Outcome,
     OutcomeName,
-    RunRecord,
     Termination,
     TrainManifest,
 )
-from refit.core.metrics import Sample
+from refit.core.metrics import Metric, Sample
 
 OVERTAKEN: Final = "superseded"
 """The outcome of a run that neither went well nor failed."""
@@ -44,8 +43,12 @@ def of_attempt(
     yield m.STEP_CPU.at(said.cpu_seconds)
     yield m.STEP_MEMORY.at(max(said.max_rss_bytes, manifest.max_rss_bytes if manifest else 0))
     yield m.STEP_MEMORY_LIMIT.at(inf if said.memory_limit_bytes is None else said.memory_limit_bytes)
+    if said.waited_seconds is not None:
+        yield m.STEP_WAIT.at(said.waited_seconds)
+    yield m.STEP_REQUESTS.at(said.store_requests)
+    yield m.STEP_RETRIES.at(said.store_retries)
     if manifest is not None:
-        yield from _of_manifest(manifest)
+        yield from of_manifest(manifest)
 
 
 def of_death(failure: Failure | None, at: datetime, said: Termination | None) -> Iterator[Sample]:
@@ -67,10 +70,14 @@ def of_end(failure: Failure | None, at: datetime) -> Iterator[Sample]:
     yield m.STEP_EXIT.at(failure.exit_code if failure else 0, _class(failure))
 
 
-def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
+def of_manifest(manifest: Manifest) -> Iterator[Sample]:
+    """What a step that ended well has counted and measured."""
     if isinstance(manifest, ExtractManifest):
         yield from _rows(manifest.rows.model_dump())
         yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)
+        for one in manifest.drift.columns if manifest.drift else ():
+            yield m.COLUMN_NULLS.at(one.nulls, one.column)
+            yield m.COLUMN_DRIFT.at(one.index, one.column)
     elif isinstance(manifest, TrainManifest):
         yield from _rows({"train": manifest.rows})
     elif isinstance(manifest, EvaluateManifest):
@@ -78,6 +85,9 @@ def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
         for model, scores in manifest.scores.items():
             for score, value in scores.items():
                 yield m.SCORE.at(nan if value is None else value, model, score)
+                lower, upper = manifest.intervals.get(model, {}).get(score, (nan, nan))
+                yield m.SCORE_LOWER.at(lower, model, score)
+                yield m.SCORE_UPPER.at(upper, model, score)
         for check in manifest.verdict.checks:
             yield from _of_check(check)
 
@@ -116,43 +126,87 @@ class Standing:
 
     Attributes:
         succeeded_at: When the last run that went well ended.
+        failed_at: When the last run that failed ended.
         next_at: What the schedule names next.
         promoted_at: When the champion's version came into production.
         confirmed_at: When a verdict last confirmed the champion.
         scores: The champion's, when it was judged.
+        quarantine_limit: Share of bad rows that fails a read.
+        unconfirmed: Runs since one confirmed or replaced the champion; skipped ones do not count.
+        awaits_approval: The newest version waits for a person.
+        max_age: The objective; None: the file has none.
+        fresh_share: Of the last 28 days within it.
     """
 
     succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
     next_at: datetime | None = None
     watermark: datetime | None = None
     champion: Move | None = None
     promoted_at: datetime | None = None
     confirmed_at: datetime | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    quarantine_limit: float | None = None
+    unconfirmed: int | None = None
+    awaits_approval: bool = False
+    max_age: timedelta | None = None
+    fresh_share: float | None = None
 
 
-def of_run(run: RunRecord, outcome: Outcome, attempts: Mapping[str, int], standing: Standing) -> Iterator[Sample]:
-    """What a run tells that has ended.
+def of_beginning(at: datetime, next_at: datetime | None) -> Iterator[Sample]:
+    """What is known of a run when it begins: until it ends, it goes on.
 
     Args:
-        attempts: Tries of all steps, by their class.
+        next_at: What the schedule names next.
     """
-    yield m.RUN_START.at(run.created_at.timestamp())
+    yield m.RUN_START.at(at.timestamp())
+    yield _moment(m.RUN_NEXT, next_at)
+    yield m.STORE_CONDITIONS.at(1)
+
+
+def of_refusal(failure: Failure, at: datetime, *, conditions_hold: bool) -> Iterator[Sample]:
+    """What is known of a run that could not begin; the store has no record of it."""
+    yield from _of_outcome("failed", failure, failure.exit_code)
+    yield m.RUN_FAILURE.at(at.timestamp())
+    if not conditions_hold:
+        yield m.STORE_CONDITIONS.at(0)
+
+
+def of_run(created_at: datetime, outcome: Outcome, standing: Standing) -> Iterator[Sample]:
+    """What a run tells that has ended."""
+    yield m.RUN_START.at(created_at.timestamp())
+    yield from _of_outcome(outcome.outcome, outcome.error, outcome.exit_code)
+    yield m.RUN_DURATION.at(max(0.0, (outcome.finished_at - created_at).total_seconds()))
+    for name, count in outcome.attempts.items():
+        yield m.RUN_ATTEMPTS.at(count, name)
     if standing.succeeded_at is not None:
         yield m.RUN_SUCCESS.at(standing.succeeded_at.timestamp())
-    if outcome.outcome == "failed":
-        yield m.RUN_FAILURE.at(outcome.finished_at.timestamp())
+    if standing.failed_at is not None:
+        yield m.RUN_FAILURE.at(standing.failed_at.timestamp())
+    yield _moment(m.RUN_NEXT, standing.next_at)
+    yield m.STORE_CONDITIONS.at(1)
+    yield from of_production(standing)
+
+
+def _of_outcome(told: str, failure: Failure | None, exit_code: int) -> Iterator[Sample]:
     for name in get_args(OutcomeName):
-        yield m.RUN_OUTCOME.at(name == outcome.outcome, name)
-    yield m.RUN_EXIT.at(outcome.exit_code, _class(outcome.error))
-    yield m.RUN_DURATION.at(max(0.0, (outcome.finished_at - run.created_at).total_seconds()))
-    for name, count in attempts.items():
-        yield m.RUN_ATTEMPTS.at(count, name)
-    yield m.RUN_NEXT.at(standing.next_at.timestamp() if standing.next_at else nan)
-    yield from _of_production(standing)
+        yield m.RUN_OUTCOME.at(name == told, name)
+    yield m.RUN_EXIT.at(exit_code, _class(failure))
 
 
-def _of_production(standing: Standing) -> Iterator[Sample]:
+def _moment(metric: Metric, at: datetime | None) -> Sample:
+    return metric.at(at.timestamp() if at else nan)
+
+
+def of_production(standing: Standing) -> Iterator[Sample]:
+    """What is in production, and what waits: as a run leaves it, or a person."""
+    if standing.quarantine_limit is not None:
+        yield m.QUARANTINE_LIMIT.at(standing.quarantine_limit)
+    if standing.unconfirmed is not None:
+        yield m.RUNS_UNCONFIRMED.at(standing.unconfirmed)
+    yield m.AWAITING_APPROVAL.at(standing.awaits_approval)
+    yield m.SLO_MAX_AGE.at(standing.max_age.total_seconds() if standing.max_age else nan)
+    yield m.SLO_FRESH.at(nan if standing.fresh_share is None else standing.fresh_share)
     if standing.watermark is not None:
         yield m.WATERMARK.at(standing.watermark.timestamp())
     if standing.champion is None or standing.promoted_at is None:

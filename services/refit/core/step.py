@@ -3,11 +3,13 @@
     python -m refit.train            what a pod starts; the local executor calls `main` in a fork
 
 Settings come from the environment: REFIT_STORE, REFIT_PIPELINE, REFIT_RUN_ID, REFIT_ATTEMPT, REFIT_TERMINATION
-(a file for the last words, default /dev/termination-log where there is one), and REFIT_PUSHGATEWAY.
+(a file for the last words, default /dev/termination-log where there is one), REFIT_ASKED_AT (when the attempt was asked
+for, in seconds since 1970), and REFIT_PUSHGATEWAY.
 """
 
 import errno
 import faulthandler
+import math
 import os
 import signal
 import sys
@@ -85,6 +87,7 @@ def attempt(step: Step, environment: Mapping[str, str]) -> int:
     started, token = datetime.now(UTC), new_token()
     run_id = environment.get("REFIT_RUN_ID", "")
     words = LastWords(message_file(environment), step.name, run_id, token)
+    words.waited_seconds = _waited_seconds(environment, started)
     logs.configure(run_id=run_id, step=step.name)
     _end_when_asked()
     failure, store, manifest = None, None, None
@@ -242,6 +245,15 @@ def _number(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise BadAttempt(f"REFIT_ATTEMPT is {text[:40]!r}", next="attempts are numbered 1, 2, 3, …; or leave it out")
     return int(text)
+
+
+def _waited_seconds(environment: Mapping[str, str], started: datetime) -> float | None:
+    """From when the attempt was asked for until it began; clocks of two machines cannot make it less than nothing."""
+    try:
+        asked_at = float(environment.get("REFIT_ASKED_AT", ""))
+    except ValueError:
+        return None
+    return max(0.0, started.timestamp() - asked_at) if math.isfinite(asked_at) else None
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from refit.core.domain import Look
 from refit.core.errors import DataError
 from refit.evaluate import reasons
-from refit.evaluate.influence import Influence, difference, influence
+from refit.evaluate.influence import Influence, closed_form, difference, influence, summed
 from refit.evaluate.interval import Interval, bound, equal
 from refit.evaluate.rows import Sample, least_spans
 from refit.ml.scores import Responses
@@ -91,6 +91,23 @@ class Bench:
         """The model's scores by name; None where the rows give one no meaning."""
         found = {name: self.influence(model, name).value for name in names}
         return {name: value if np.isfinite(value) else None for name, value in found.items()}
+
+    def interval(self, model: str, score: str, alpha: float) -> tuple[float, float] | None:
+        """Where the model's score lies on rows like these, each end wrong with probability alpha.
+
+        None where the gate would find too little data, or where only the jackknife could tell and the gate did not
+        ask: that is hundreds of scorings.
+        """
+        found = self._influences.get((model, score))
+        if found is None:
+            form = closed_form(score, self.sample, self.models[model])
+            found = summed(*form, self.sample) if form else None
+        if found is None or not np.isfinite(found.value):
+            return None
+        interval = bound(found, alpha)
+        if not interval.spread.se > 0 or interval.spread.effective_rows < LEAST_EFFECTIVE_ROWS:
+            return None
+        return interval.lower, interval.upper
 
     def _compare(self, score: str, against: str) -> Comparison:
         candidate, baseline = self.influence("candidate", score), self.influence(against, score)

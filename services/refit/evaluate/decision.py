@@ -60,7 +60,7 @@ def decide(context: Context, reader: SnapshotReader, compared: Compared, last: V
         anchor=heard.anchor,
         dummy=heard.dummy,
         look=look,
-        settings=Settings(settings.block, settings.min_clean_rows),
+        settings=Settings(settings.block, settings.min_clean_rows, settings.confidence, settings.scores),
     )
     verdict = with_slices(judgement.verdict, _slices(settings, reader, compared))
     verdict = _with_approval(_naming_stand_in(verdict, opponents.champion), opponents.unusable, compared.shift)

@@ -53,6 +53,7 @@ class Facts:
     verdict: Verdict
     baseline: str
     scores: dict[str, dict[str, float | None]]
+    intervals: dict[str, dict[str, tuple[float, float]]]
     classes: tuple[ClassFacts, ...]
     rows_holdout: int
     rows_clean: int

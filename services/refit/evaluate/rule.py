@@ -33,10 +33,17 @@ class GateLine(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """What of `evaluate` decides how rows are judged."""
+    """What of `evaluate` decides how rows are judged.
+
+    Attributes:
+        confidence: Of each end of a score's interval; that of a gain's comes from the look.
+        scores: Those of the report, which decide nothing.
+    """
 
     block: BlockKind = "day"
     min_clean_rows: int = 200
+    confidence: float = 0.95
+    scores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Judgement:
         looked: Some comparison had enough data to accept: this evaluate is a look, and spent its share of the budget.
         becomes_anchor: The candidate is proven better than the anchor: promoted, it is the new one.
         scores: `candidate`, `baseline` (and `anchor`) → scorer name of the gate → value on the clean rows.
+        intervals: As `scores`, with the report's scores: the lower and the upper end, where there is an interval.
         anchor_gave_way: The anchor could not be scored; the champion stood in for it.
     """
 
@@ -55,6 +63,7 @@ class Judgement:
     looked: bool
     becomes_anchor: bool
     scores: dict[str, dict[str, float | None]]
+    intervals: dict[str, dict[str, tuple[float, float]]]
     anchor_gave_way: bool = False
 
 
@@ -93,13 +102,22 @@ def judge(
     checks = [check for line in _lines(lines, against) for check in _checks(bench, line, against)]
     result = _combine([check.result for check in checks])
     names = tuple(dict.fromkeys(line.score for line in lines))
+    roles = {model: "baseline" if model == against else model for model in models}
     return Judgement(
         verdict=Verdict(result=result, reason=_reason(checks, result), checks=tuple(checks)),
         looked=look is not None and any(_could_accept(bench, check) for check in checks),
         becomes_anchor=result == "accepted" and _proven_better(bench, lines, against),
-        scores={"baseline" if model == against else model: bench.scores(names, model) for model in models},
+        scores={role: bench.scores(names, model) for model, role in roles.items()},
+        intervals={
+            role: _intervals(bench, (*names, *settings.scores), model, settings) for model, role in roles.items()
+        },
         anchor_gave_way=gave_way,
     )
+
+
+def _intervals(bench: Bench, names: Sequence[str], model: str, settings: Settings) -> dict[str, tuple[float, float]]:
+    found = {name: bench.interval(model, name, 1.0 - settings.confidence) for name in names}
+    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def evaluate(context: Context) -> EvaluateManifest:
         "verdict": decision.verdict,
         "baseline": compared.baseline,
         "scores": _scores(decision.settings.scores, compared.rows, compared.heard, decision.judgement),
+        "intervals": decision.judgement.intervals,
         "rows_holdout": compared.rows_holdout,
         "rows_clean": len(compared.rows),
         "shift": compared.shift,

@@ -17,6 +17,7 @@ from refit.core.errors import DataError
 from refit.data.clean import key_hashes
 from refit.data.keylog import KeyLog
 from refit.data.parts import PartWriter
+from refit.data.profile import Profile
 from refit.data.profiler import Profiler
 from refit.data.standing import microseconds_of
 from refit.extract.columns import SourceColumn
@@ -49,6 +50,8 @@ class RowsRead:
 
     Attributes:
         newest: The highest cursor, quarantined rows included; None when no row had one.
+        summary: Of the good rows; None when there were none.
+        profile: The same as it is stored.
     """
 
     log: KeyLog
@@ -58,6 +61,7 @@ class RowsRead:
     reasons: Counter[str] = field(default_factory=Counter)
     parts: list[Part] = field(default_factory=list)
     quarantine: Artifact | None = None
+    summary: Profile | None = None
     profile: Artifact | None = None
 
 
@@ -134,7 +138,8 @@ class _Reader:
         rows.quarantined, rows.reasons, rows.quarantine = quarantine.count, quarantine.reasons, quarantine.artifact
         rows.parts = self._parts.parts
         if rows.parts:
-            rows.profile = self._context.write_data("profile.json", self._profiler.profile().to_json())
+            rows.summary = self._profiler.profile()
+            rows.profile = self._context.write_data("profile.json", rows.summary.to_json())
         return rows
 
     def _keep(self, batch: pa.RecordBatch) -> None:

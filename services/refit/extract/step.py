@@ -13,6 +13,7 @@ from refit.core.context import Context, read_manifest
 from refit.core.domain import (
     Batch,
     Column,
+    Drift,
     Exclusion,
     ExtractManifest,
     Manifest,
@@ -40,6 +41,7 @@ from refit.data.where import read_where
 from refit.extract import volume
 from refit.extract.database import open_database, read_dsn
 from refit.extract.describe import describe
+from refit.extract.drift import drift_since
 from refit.extract.faults import ReadConflict
 from refit.extract.plan import Plan, plan
 from refit.extract.read import RowsRead, read_rows
@@ -110,6 +112,7 @@ def extract(context: Context) -> ExtractManifest:
     counted = _count(context, rows, counts, snapshot)
     if not counted.snapshot and (todo.fresh or not skipped):
         raise EmptySource(context, len(excluded))
+    found, lost = (None, ()) if skipped or rows is None else _drift(context, before, rows)
     context.report(_summary(counted, len(excluded), skipped))
     return context.manifest(
         ExtractManifest,
@@ -121,10 +124,11 @@ def extract(context: Context) -> ExtractManifest:
         doubled=counts.doubled,
         replaced=counts.replaced,
         quarantine_reasons=dict(rows.reasons.most_common()) if rows else {},
-        warnings=tuple(warnings),
+        warnings=(*warnings, *lost),
         snapshot=None if skipped else snapshot,
         snapshot_generation=ref[0].generation if ref else 0,
         profile=rows.profile if rows and not skipped else None,
+        drift=found,
     )
 
 
@@ -244,6 +248,7 @@ def _batch(context: Context, todo: Plan, rows: RowsRead) -> tuple[Counts, Batch]
         parts=tuple(rows.parts),
         updates=stream.artifact if stream else None,
         quarantine=rows.quarantine,
+        profile=rows.profile,
         released=todo.released,
     )
     return counts, batch
@@ -259,6 +264,16 @@ def _search(context: Context, older: Sequence[Batch], rows: RowsRead) -> Search:
         fetch=context.fetch,
         in_window=lambda part: _in_window(context, part),
     )
+
+
+def _drift(context: Context, before: Snapshot | None, rows: RowsRead) -> tuple[Drift | None, tuple[str, ...]]:
+    """What was read now beside what the snapshot that was there holds, a fresh start included."""
+    if rows.summary is None:
+        return None, ()
+    standing = (
+        [batch for batch in before.batches if any(_in_window(context, part) for part in batch.parts)] if before else []
+    )
+    return drift_since(context, standing, rows.summary)
 
 
 def _watermark(todo: Plan, rows: RowsRead | None, before: Snapshot | None) -> datetime | None:

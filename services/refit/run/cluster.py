@@ -163,6 +163,10 @@ class Cluster(Protocol):
         """What was said lately of the Job or pod of this name, oldest first."""
         ...
 
+    def say(self, event: Document) -> None:
+        """The event stands, unless one of its name does already; an outage is not waited out."""
+        ...
+
     def log(self, pod: str, limit_bytes: int) -> bytes:
         """The end of what the step's container wrote; empty where nothing can be read."""
         ...

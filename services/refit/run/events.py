@@ -63,5 +63,12 @@ class NotPushed:
     reason: str
 
 
-Event = Waiting | RunStarted | StepStarted | StepTold | StepDone | StepFailed | RunEnded | NotPushed
+@dataclass(frozen=True)
+class NotTold:
+    """The run has ended, and the webhook does not know of it."""
+
+    reason: str
+
+
+Event = Waiting | RunStarted | StepStarted | StepTold | StepDone | StepFailed | RunEnded | NotPushed | NotTold
 Listener = Callable[[Event], None]

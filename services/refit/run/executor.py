@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from refit.core.domain import Failure, Record, StepName, Termination
+from refit.core.domain import Failure, Outcome, Record, StepName, Termination
 from refit.core.environment import installed
 from refit.core.errors import ArtifactError, RefitError
 from refit.core.step import more_memory
@@ -44,6 +44,8 @@ class Place(Record):
     job: str
     pod: str
     exit_code: int
+    error_class: str = ""
+    """Of the failure; empty where it did not fail."""
     reason: str = ""
     last_words: Termination | None = None
 
@@ -88,6 +90,10 @@ class Executor(Protocol):
         """
         ...
 
+    def announce(self, outcome: Outcome) -> None:
+        """Whoever looks at the executor's own world learns how the run ended. Raises nothing."""
+        ...
+
 
 class OfThisMachine:
     """What all executors have in common whose attempts run here, and end with the process that began them."""
@@ -97,6 +103,9 @@ class OfThisMachine:
 
     def begun(self, attempt: Attempt) -> int:
         return 0
+
+    def announce(self, outcome: Outcome) -> None:
+        """Nobody looks."""
 
 
 def read_last_words(body: bytes, name: str) -> Termination | None:

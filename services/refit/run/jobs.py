@@ -1,7 +1,7 @@
 """Step Jobs as documents: stamped from the templates of a run, the way `kubectl create job --from` does. Pure.
 
-What is stamped differs from its template in name, labels, owner and one annotation, never in env or args: pods read
-their run, step and attempt from their labels.
+What is stamped differs from its template in name, labels, owner and annotations, never in env or args: pods read their
+run, step and attempt from their labels.
 """
 
 import base64
@@ -21,6 +21,8 @@ PREFIX: Final = "refit.dev/"
 RUN_ID, STEP, ATTEMPT, PIPELINE = (f"{PREFIX}{word}" for word in ("run-id", "step", "attempt", "pipeline"))
 OWNER: Final = f"{PREFIX}owner"
 """The annotation of a template that says who runs the pipeline: REFIT_OWNER of the release's coordinator."""
+ASKED_AT: Final = f"{PREFIX}asked-at"
+"""The annotation of a pod that says when its attempt was asked for, in seconds since 1970."""
 NOT_STARTED: Final = f"{PREFIX}not-started"
 """The annotation that says why a Job was ended before its step began."""
 RELEASE_LIMIT: Final = 28
@@ -127,12 +129,13 @@ def labels_of(attempt: Attempt) -> dict[str, str]:
     }
 
 
-def stamp(templates: Templates, attempt: Attempt) -> dict[str, Any]:
-    """The Job of the attempt."""
+def stamp(templates: Templates, attempt: Attempt, now: datetime) -> dict[str, Any]:
+    """The Job of the attempt; its pods are told when it was asked for."""
     template = templates.steps[attempt.step]
     job, labels = copy.deepcopy(template.job), labels_of(attempt)
     metadata, inner = job.get("metadata") or {}, job["spec"]["template"].setdefault("metadata", {})
     inner["labels"] = (inner.get("labels") or {}) | labels
+    inner["annotations"] = (inner.get("annotations") or {}) | {ASKED_AT: f"{now.timestamp():.3f}"}
     owner = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

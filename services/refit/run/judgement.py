@@ -15,7 +15,8 @@ from refit.core.step import more_memory
 from refit.run.cluster import Event, Job, Pod, Stopped
 from refit.run.jobs import NOT_STARTED
 
-OOM: Final = 137
+KILLED: Final = 137
+"""Of a process that SIGKILL ended, the kernel's for want of memory included."""
 TRANSIENT: Final = 75
 ACCESS: Final = 77
 DISK: Final = 74
@@ -114,7 +115,7 @@ def _failed(step: StepName, job: Job, pod: Pod | None) -> Over:
         return Over(failure.exit_code, None, at, failure.type, failure)
     if reason == "DeadlineExceeded" or (pod is not None and pod.reason == "DeadlineExceeded"):
         stopped = pod.stopped if pod else None
-        return Over(stopped.code if stopped else OOM, pod, at, "DeadlineExceeded", _timeout(step))
+        return Over(stopped.code if stopped else KILLED, pod, at, "DeadlineExceeded", _timeout(step))
     if pod is None or pod.stopped is None:
         return _without_pod(step, job, pod)
     return Over(pod.stopped.code, pod, at, pod.reason or pod.stopped.reason, _seen(step, pod, pod.stopped))
@@ -133,11 +134,11 @@ def _without_pod(step: StepName, job: Job, pod: Pod | None) -> Over:
         error_class="killed",
         type="PodLost",
         step=step,
-        exit_code=OOM,
+        exit_code=KILLED,
         message=f"{words}, and with it went what it said",
         next="run again: refit rerun NAME",
     )
-    return Over(OOM, pod, job.ending.at, job.ending.reason, lost)
+    return Over(KILLED, pod, job.ending.at, job.ending.reason, lost)
 
 
 def _seen(step: StepName, pod: Pod, stopped: Stopped) -> Failure | None:
@@ -150,7 +151,7 @@ def _seen(step: StepName, pod: Pod, stopped: Stopped) -> Failure | None:
             error_class="disk" if is_disk else "killed",
             type="Evicted",
             step=step,
-            exit_code=DISK if is_disk else OOM,
+            exit_code=DISK if is_disk else KILLED,
             message=f"the pod was put off its node: {pod.message}",
             next=f"give it more of what the message names: steps.{step} of the chart's values",
         )
@@ -208,7 +209,7 @@ def _out_of_memory(step: StepName, pod: Pod) -> Failure:
         error_class="oom",
         type="OutOfMemory",
         step=step,
-        exit_code=OOM,
+        exit_code=KILLED,
         message=f"the kernel ended a process of the step: {had} was used up",
         next=(f"set steps.{step}.resources.limits.memory of the chart to {more}: " if more else "") + more_memory(step),
     )

@@ -137,6 +137,12 @@ class Kube:
         found = [event_of(each) for each in self._call("list", "events", ask)]
         return sorted(found, key=lambda event: event.at.timestamp() if event.at else 0.0)
 
+    def say(self, event: Document) -> None:
+        def ask() -> bool:
+            return bool(self._client.create(_EVENTS(**event)))
+
+        self._call("create", "events", ask, taken=False, seconds=HURRY_SECONDS)
+
     def log(self, pod: str, limit_bytes: int) -> bytes:
         def ask() -> Iterator[str]:
             return self._client.log(pod, container=CONTAINER, tail_lines=LOG_LINES)

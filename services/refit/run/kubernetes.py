@@ -6,19 +6,20 @@ attempt finds the same Job: where it stands already, it is followed as one's own
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from refit.core import keys
-from refit.core.domain import STEPS, Failure, StepName, Termination
+from refit.core.domain import STEPS, Failure, Outcome, StepName, Termination
 from refit.core.effects import effect
 from refit.core.environment import of_images
 from refit.core.errors import RefitError, Sigterm, TerminatedError
 from refit.core.logs import LONGER_THAN_SECRETS, redact
 from refit.core.store import Conflict, NotFound, ObjectStore
+from refit.run.announcement import event_of_end
 from refit.run.cluster import Cluster, NotAdmitted, Stopped
 from refit.run.executor import LOG_LIMIT_BYTES, Attempt, Ended, Place, read_last_words
 from refit.run.following import Following
@@ -34,7 +35,7 @@ from refit.run.jobs import (
     template_name,
     template_of,
 )
-from refit.run.judgement import OOM, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
+from refit.run.judgement import KILLED, GoesOn, Gone, Over, judge, node_lost, not_started, why_waiting
 
 START_SECONDS: Final = 120.0
 PATIENCE_FOR_NODES: Final = 5
@@ -103,6 +104,14 @@ class KubernetesExecutor:
                     self._end(name, "the process that had started it was asked to end", hurry=True)
             raise
 
+    def announce(self, outcome: Outcome) -> None:
+        """See `Executor`: an Event on the CronJob that runs the release by the clock."""
+        with suppress(RefitError):
+            event = event_of_end(outcome, self.cluster.template(self.release), self.cluster.namespace)
+            if event is not None:
+                with effect(f"announce {outcome.outcome}"):
+                    self.cluster.say(event)
+
     def _execute(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Ended:
         refused = self._begin(name, attempt, tell)
         if refused is not None:
@@ -112,7 +121,7 @@ class KubernetesExecutor:
 
     def _begin(self, name: str, attempt: Attempt, tell: Callable[[str], None]) -> Failure | None:
         """The Job stands; or returns why the cluster takes none for too long."""
-        job = stamp(self._templates(attempt.pipeline, attempt.run_id), attempt)
+        job = stamp(self._templates(attempt.pipeline, attempt.run_id), attempt, self.now())
         started, told = self.clock(), ""
         while True:
             try:
@@ -215,11 +224,11 @@ def _gone(name: str, step: StepName) -> Ended:
         error_class="killed",
         type="JobGone",
         step=step,
-        exit_code=OOM,
+        exit_code=KILLED,
         message=f"the Job {name} was deleted before it ended",
         next="run again: refit rerun NAME",
     )
-    return Ended(OOM, None, b"", seen=lost, place=_place(name, lost))
+    return Ended(KILLED, None, b"", seen=lost, place=_place(name, lost))
 
 
 def _told(over: Over, last_words: Termination | None) -> Failure | None:
@@ -248,6 +257,5 @@ def _pause(elapsed_seconds: float) -> float:
     return min(max(elapsed_seconds / 10, 0.5), 5.0)
 
 
-def _say(tell: Callable[[str], None], text: str, **more: Any) -> None:
-    line: Mapping[str, Any] = {"event": "pod", "text": redact(text), **more}
-    tell(json.dumps(line))
+def _say(tell: Callable[[str], None], text: str) -> None:
+    tell(json.dumps({"event": "pod", "text": redact(text)}))

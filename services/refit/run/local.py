@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -159,6 +160,7 @@ def _settings(attempt: Attempt, scratch: str, last_words: Path) -> dict[str, str
         "REFIT_PIPELINE": attempt.pipeline,
         "REFIT_RUN_ID": attempt.run_id,
         "REFIT_ATTEMPT": str(attempt.number),
+        "REFIT_ASKED_AT": f"{time.time():.3f}",
         "REFIT_TERMINATION": str(last_words),
         "REFIT_LOG": "json",
         "TMPDIR": scratch,

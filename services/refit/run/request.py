@@ -1,13 +1,16 @@
 """What a run is asked to do, and the record that it begins with."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from refit.core import artifacts, keys
-from refit.core.config import Pipeline
+from refit.core.config import Pipeline, parse_pipeline
 from refit.core.domain import RunRecord
-from refit.core.errors import ConfigError, SupersededError
+from refit.core.errors import ConfigError, RefitError, SupersededError
+from refit.core.freshness import read_patience
+from refit.core.objective import Patience
 from refit.core.store import ObjectStore
 from refit.run.rerun import Rerun, repetition
 
@@ -21,7 +24,7 @@ class Request:
         file: The file's bytes, kept with the run; its steps read this copy.
         as_of: The run's now for window and watermark; None: when it starts.
         wait_seconds: How long to wait for another run of the pipeline.
-        retry_seconds: Pauses between the attempts of a step; one more attempt than pauses.
+        retry_seconds: Pauses between the attempts of a step; None: as the file's `slo` has it.
         adopt: Take the pipeline over from another owner.
         is_wanted: Asked once no other run goes on; a run that was waited for may have done what this one is for.
     """
@@ -32,7 +35,7 @@ class Request:
     full_refresh: bool = False
     why: str = ""
     wait_seconds: float = 120.0
-    retry_seconds: tuple[float, ...] = (5.0, 20.0)
+    retry_seconds: tuple[float, ...] | None = None
     adopt: bool = False
     is_wanted: Callable[[], bool] = lambda: True
 
@@ -102,3 +105,12 @@ def repeated_run(store: ObjectStore, request: Rerun, run_id: str, maker: Maker) 
         environment=maker.environment(found.parent.pipeline, run_id),
     )
     return run, found.file
+
+
+def patience_of(store: ObjectStore, run: RunRecord, asked: Request | Rerun) -> Patience:
+    """How long the run goes on trying: the same whoever asks, and when; the usual where records cannot be read."""
+    if asked.retry_seconds is not None:
+        return Patience(asked.retry_seconds)
+    with suppress(RefitError):
+        return read_patience(store, parse_pipeline(artifacts.read(store, run.file), run.file.key), run.created_at)
+    return Patience()

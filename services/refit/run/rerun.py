@@ -88,7 +88,7 @@ class Rerun:
     file: bytes | None = None
     why: str = ""
     wait_seconds: float = 120.0
-    retry_seconds: tuple[float, ...] = (5.0, 20.0)
+    retry_seconds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

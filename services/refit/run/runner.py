@@ -15,8 +15,9 @@ from functools import partial
 from refit.core import keys, pushgateway
 from refit.core.context import StepMissing, read_manifest
 from refit.core.domain import STEPS, ExtractManifest, Failure, LockRef, Manifest, Outcome, RunRecord, StepName
-from refit.core.errors import RefitError, Sigterm, SupersededError, TerminatedError
+from refit.core.errors import DependencyError, RefitError, Sigterm, SupersededError, TerminatedError
 from refit.core.lock import Lock, LockLost
+from refit.core.objective import Patience
 from refit.core.owner import claim, refuse_other
 from refit.core.probe import probe
 from refit.core.refs import read_ref
@@ -29,6 +30,7 @@ from refit.run.events import (
     Event,
     Listener,
     NotPushed,
+    NotTold,
     RunEnded,
     RunStarted,
     StepDone,
@@ -39,11 +41,12 @@ from refit.run.events import (
 )
 from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
 from refit.run.identity import Identity
-from refit.run.request import Maker, Request, new_run, refuse_future, repeated_run
+from refit.run.request import Maker, Request, new_run, patience_of, refuse_future, repeated_run
 from refit.run.rerun import Rerun
 from refit.run.telemetry import Telemetry
 
 Prepare = Callable[[str], tuple[RunRecord, bytes]]
+Notify = Callable[[ObjectStore, RunRecord, Outcome], str]
 
 
 class LeftToNext(TerminatedError):
@@ -69,6 +72,7 @@ class Runner:
         listen: Gets every event.
         identity: Who coordinates; where it names a run, one that was begun is gone on with.
         pushgateway_url: Where metrics go; empty: nowhere.
+        notify: Tells whoever waits for it of a run's end, and returns why not, or nothing.
     """
 
     store: ObjectStore
@@ -77,6 +81,7 @@ class Runner:
     sleep: Callable[[float], None] = time.sleep
     identity: Identity = field(default_factory=Identity)
     pushgateway_url: str = ""
+    notify: Notify = lambda _store, _run, _outcome: ""
     _attempts: dict[StepName, int] = field(default_factory=dict)
     _is_taken_up: bool = False
     _telemetry: Telemetry = field(default_factory=lambda: Telemetry(None))
@@ -95,6 +100,11 @@ class Runner:
             Sigterm, KeyboardInterrupt: as that, before its first step or after its last.
         """
         refuse_future(request.as_of)
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.pipeline.name))
+        with self._telemetry.watching():
+            return self._run(request)
+
+    def _run(self, request: Request) -> Outcome:
         probe(self.store, now=datetime.now(UTC))
         store = self.store.under(f"{request.pipeline.name}/")
         owner = self.identity.owner
@@ -115,10 +125,11 @@ class Runner:
             ConfigError, ArtifactError: what is asked for cannot be repeated (`repetition`); no run was started.
             Also as `run` does.
         """
-        probe(self.store, now=datetime.now(UTC))
-        store = self.store.under(f"{request.name}/")
-
-        return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
+        self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, request.name))
+        with self._telemetry.watching():
+            probe(self.store, now=datetime.now(UTC))
+            store = self.store.under(f"{request.name}/")
+            return self._pass(store, request, lambda run_id: repeated_run(store, request, run_id, self._maker()))
 
     def _maker(self) -> Maker:
         return Maker(self.identity.created_by, self.executor.environment, self.identity.why)
@@ -128,7 +139,8 @@ class Runner:
         self._attempts = {}
         run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
         if self.identity.run_id and (ended := read_outcome(store, run_id)):
-            self.listen(RunEnded(ended))
+            run = read_run(store, run_id)  # whoever wrote its end may have died before it could tell it
+            self._tell_end(store, run, ended, self.notify(store, run, ended))
             return ended
         lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
@@ -140,23 +152,34 @@ class Runner:
         with lock:
             run = self._taken_up(store) or self._begun(store, run_id, prepare, lock)
             self.listen(RunStarted(run))
-            self._telemetry = Telemetry(pushgateway.at(self.pushgateway_url, run.pipeline))
-            failure, terminated = self._walk(store, run, request.retry_seconds, lock)
+            self._telemetry.begun(store, run)
+            failure, terminated = self._walk(store, run, patience_of(store, run, request), lock)
             if failure and not terminated and self._is_replaced(store, run_id, lock):
                 terminated = _Replaced()  # what failed here may go well there
             if terminated and self.identity.run_id:
                 raise LeftToNext(terminated)  # the lock stays with the run
             outcome = conclude(store, run, failure, self._attempts, datetime.now(UTC))
-            outcome = outcome.model_copy(update={"warnings": (*outcome.warnings, *self._telemetry.warnings)})
+            told = {
+                "warnings": (*outcome.warnings, *self._telemetry.warnings),
+                "attempts": dict(self._telemetry.attempts),
+            }
+            outcome = outcome.model_copy(update=told)
             if terminated and outcome.error:
                 outcome = outcome.model_copy(update={"exit_code": terminated.exit_code})
             outcome = write_outcome(store, outcome)
-        self.listen(RunEnded(outcome))
-        if unpushed := self._telemetry.run_ended(store, run, outcome):
-            self.listen(NotPushed(unpushed))
+            untold = self.notify(store, run, outcome)  # under the lock: what was told last is read and written
+        self._tell_end(store, run, outcome, untold)
         if terminated:
             raise terminated
         return outcome
+
+    def _tell_end(self, store: ObjectStore, run: RunRecord, outcome: Outcome, untold: str) -> None:
+        self.listen(RunEnded(outcome))
+        if untold:
+            self.listen(NotTold(untold))
+        self.executor.announce(outcome)
+        if unpushed := self._telemetry.run_ended(store, run, outcome):
+            self.listen(NotPushed(unpushed))
 
     def _taken_up(self, store: ObjectStore) -> RunRecord | None:
         """The run that an earlier process of this identity began; None where there is none."""
@@ -197,7 +220,7 @@ class Runner:
         return False
 
     def _walk(
-        self, store: ObjectStore, run: RunRecord, pauses: tuple[float, ...], lock: Lock
+        self, store: ObjectStore, run: RunRecord, patience: Patience, lock: Lock
     ) -> tuple[Failure | None, TerminatedError | None]:
         """Walks the steps; returns what ended the run early, if anything did."""
         step: StepName = STEPS[0]
@@ -206,7 +229,7 @@ class Runner:
                 if step in run.reused:
                     self.listen(StepDone(step, take(store, run, step)))
                     continue
-                failure = self._step(store, run, step, pauses, lock)
+                failure = self._step(store, run, step, patience, lock)
                 if failure:
                     return failure, None
                 if step == "extract" and _skipped(store, run.run_id):
@@ -222,47 +245,63 @@ class Runner:
         return None, None
 
     def _step(
-        self, store: ObjectStore, run: RunRecord, step: StepName, pauses: tuple[float, ...], lock: Lock
+        self, store: ObjectStore, run: RunRecord, step: StepName, patience: Patience, lock: Lock
     ) -> Failure | None:
         """The step's manifest stands; or returns why it does not after the last attempt."""
         first = self._first(store, run, step)
         if first is None:
             self.listen(StepDone(step, _manifest(store, run.run_id, step)))
             return None
-        for number in range(min(first, len(pauses) + 1), len(pauses) + 2):
-            lock.check()
-            if read_outcome(store, run.run_id) is not None:
-                raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
-            self._attempts[step] = number
-            self.listen(StepStarted(step, number))
-            attempt = Attempt(self.store.url, run.pipeline, run.run_id, step, number)
-            ended = self.executor.execute(attempt, lambda line: self._tell(step, line))
-            _keep_log(store, attempt, ended)
-            failure, last = failure_of(ended, step), number > len(pauses)
-            is_done = failure is None or _did_all(store, run.run_id, step, failure, last=last)
-            self._telemetry.attempt_ended(step, ended, None if is_done else failure)
+        for number in range(min(first, patience.tries), patience.tries + 1):
+            attempt, ended = Attempt(self.store.url, run.pipeline, run.run_id, step, number), None
+            failure = self._store_away(store, run, step, lock)
+            if failure is None:
+                ended, failure = self._attempt(store, attempt)
+            pause = _pause(patience, attempt, ended, failure) if failure else None
+            is_done = failure is None or _did_all(store, run.run_id, step, failure, last=pause is None)
+            if ended is not None:
+                self._telemetry.attempt_ended(step, ended, None if is_done else failure)
             if failure is None or is_done:
                 self.listen(StepDone(step, _manifest(store, run.run_id, step)))
                 return None
-            pause = (
-                pause_after(attempt, ended, pauses[number - 1], datetime.now(UTC))
-                if is_retried(failure) and not last
-                else None
-            )
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
             self.sleep(pause)
         raise AssertionError("unreachable")
 
+    def _store_away(self, store: ObjectStore, run: RunRecord, step: StepName, lock: Lock) -> Failure | None:
+        """Why the step cannot be tried now: the store is away, which passes; None where it can.
+
+        Raises:
+            LockLost, SupersededError: another run has taken the lock, or settled this one.
+        """
+        try:
+            lock.check()
+            if read_outcome(store, run.run_id) is not None:
+                raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
+        except DependencyError as error:
+            return describe(error, step)
+        return None
+
+    def _attempt(self, store: ObjectStore, attempt: Attempt) -> tuple[Ended, Failure | None]:
+        """How the attempt ended, and why it failed if it did; its log stands."""
+        self._attempts[attempt.step] = attempt.number
+        self.listen(StepStarted(attempt.step, attempt.number))
+        ended = self.executor.execute(attempt, lambda line: self._tell(attempt.step, line))
+        failure = failure_of(ended, attempt.step)
+        _keep_log(store, attempt, ended, failure)
+        return ended, failure
+
     def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
         """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""
         if not self._is_taken_up:
             return 1
         begun = self.executor.begun(Attempt(self.store.url, run.pipeline, run.run_id, step, 1))
-        if begun:
-            return begun
-        return None if store.exists(keys.manifest(run.run_id, step)) else 1
+        is_done = not begun and store.exists(keys.manifest(run.run_id, step))
+        last = _manifest(store, run.run_id, step).attempt_number if is_done else begun - 1
+        self._telemetry.recall(store, run.run_id, step, range(1, last + 1), is_done=is_done)
+        return None if is_done else begun or 1
 
     def _tell(self, step: StepName, line: str) -> None:
         try:
@@ -301,6 +340,15 @@ def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
     return manifest
 
 
+def _pause(patience: Patience, attempt: Attempt, ended: Ended | None, failure: Failure) -> float | None:
+    """Seconds to the next attempt; None: there is none."""
+    planned = patience.planned(attempt.number, failure.error_class) if is_retried(failure) else None
+    if planned is None:
+        return None
+    now = datetime.now(UTC)
+    return patience.fitted(attempt.number, pause_after(attempt, ended, planned, now) if ended else planned, now)
+
+
 def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, *, last: bool) -> bool:
     """Whether a process that was killed had left the step's manifest, which decides.
 
@@ -319,11 +367,12 @@ def _skipped(store: ObjectStore, run_id: str) -> bool:
     return extract is not None and extract.skipped
 
 
-def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended) -> None:
+def _keep_log(store: ObjectStore, attempt: Attempt, ended: Ended, failure: Failure | None) -> None:
     """What the attempt wrote to stderr stands under the run; a store that is away costs only the log."""
     named = (attempt.run_id, attempt.step, attempt.number)
     with suppress(Conflict, RefitError):
         store.create(keys.attempt_log(*named), ended.log)
     if ended.place is not None:
+        place = ended.place.model_copy(update={"error_class": failure.error_class if failure else ""})
         with suppress(Conflict, RefitError):
-            store.create(keys.attempt_place(*named), ended.place.to_json())
+            store.create(keys.attempt_place(*named), place.to_json())

@@ -1,39 +1,26 @@
-"""What a coordinator pushes: how its run ended, and how steps did that could not tell it themselves."""
+"""What a coordinator pushes: how its run began and ended, and how steps ended that could not tell it themselves."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
-from refit.core import artifacts, keys, samples
-from refit.core.config import parse_pipeline
-from refit.core.cron import next_time
-from refit.core.domain import (
-    Failure,
-    Instant,
-    Outcome,
-    Record,
-    RunRecord,
-    SnapshotRef,
-    StepName,
-    VerdictRef,
-)
+from refit.core import keys, samples
+from refit.core.domain import Failure, Instant, Outcome, Record, RunRecord, StepName
 from refit.core.errors import RefitError
 from refit.core.metrics import DONE
 from refit.core.pushgateway import Pushgateway
-from refit.core.refs import read_ref
-from refit.core.registry import read_champion, read_version, stands_since
-from refit.core.runs import read_outcome, run_ids
-from refit.core.samples import Standing
-from refit.core.store import ObjectStore
-from refit.run.executor import Ended
+from refit.core.step import describe
+from refit.core.store import ConditionsIgnored, ObjectStore
+from refit.run.executor import Ended, Place
+from refit.run.standing import known, next_at, read_pipeline, read_standing
 
-LOOKED_BACK: Final = 50
-"""Runs that are looked through for the last one that went well."""
-Found = TypeVar("Found")
+_NO_FAILURE: Final = frozenset({"config", "superseded", "killed"})
+"""Classes of what keeps a run from its beginning without being one that failed: a word of the call, another run, a
+person."""
 
 
 class Unpushed(Record):
@@ -51,11 +38,48 @@ class Telemetry:
         gateway: None: nobody wants it.
         attempts: Tries of all steps so far, by their class.
         unpushed: Why the last try of a step is not in the Pushgateway.
+        has_begun: The store knows of the run.
     """
 
     gateway: Pushgateway | None
     attempts: Counter[str] = field(default_factory=Counter)
     unpushed: dict[StepName, str] = field(default_factory=dict)
+    has_begun: bool = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """What keeps the run of this block from its beginning is pushed: the store will not know of it."""
+        try:
+            yield
+        except RefitError as error:
+            if self.gateway is not None and not self.has_begun:
+                self._refused(self.gateway, describe(error), conditions_hold=not isinstance(error, ConditionsIgnored))
+            raise
+
+    def _refused(self, gateway: Pushgateway, failure: Failure, *, conditions_hold: bool) -> None:
+        if failure.error_class not in _NO_FAILURE or not conditions_hold:
+            gateway.push("run", samples.of_refusal(failure, datetime.now(UTC), conditions_hold=conditions_hold))
+
+    def begun(self, store: ObjectStore, run: RunRecord) -> None:
+        """That the run goes on is pushed; a push that fails is told at its end, if it still does."""
+        self.has_begun = True
+        if self.gateway is not None:
+            pipeline = read_pipeline(store, run.file)
+            following = next_at(pipeline, datetime.now(UTC)) if pipeline else None
+            self.gateway.push("run", samples.of_beginning(run.created_at, following))
+
+    def recall(self, store: ObjectStore, run_id: str, step: StepName, numbers: range, *, is_done: bool) -> None:
+        """The attempts that an earlier process of this run saw end are counted, as far as it came to note them.
+
+        Args:
+            is_done: The last of them was the step's.
+        """
+        for number in numbers:
+            place = known(partial(_read_place, store, run_id, step, number))
+            if is_done and number == numbers[-1]:
+                self.attempts[DONE] += 1
+            elif place is not None and place.error_class:
+                self.attempts[place.error_class] += 1
 
     def attempt_ended(self, step: StepName, ended: Ended, failure: Failure | None) -> None:
         """The attempt is counted, and where its process said something else of its end, or nothing, it is pushed."""
@@ -82,12 +106,17 @@ class Telemetry:
         """How the run ended and where the pipeline stands is pushed; returns why not, which the store keeps too."""
         if self.gateway is None:
             return ""
-        standing = read_standing(store, run, outcome)
-        reason = self.gateway.push("run", samples.of_run(run, outcome, self.attempts, standing))
+        standing = read_standing(store, run.file, outcome.finished_at)
+        reason = self.gateway.push("run", samples.of_run(run.created_at, outcome, standing))
         if reason:
             with suppress(RefitError):
                 store.put(keys.unpushed(run.run_id), Unpushed(at=datetime.now(UTC), reason=reason).to_json())
         return reason
+
+
+def _read_place(store: ObjectStore, run_id: str, step: StepName, number: int) -> Place:
+    key = keys.attempt_place(run_id, step, number)
+    return Place.from_json(store.get(key), key)
 
 
 def _tells(ended: Ended, failure: Failure | None) -> bool:
@@ -102,48 +131,3 @@ def _tells(ended: Ended, failure: Failure | None) -> bool:
     if failure is None or said.failure is None:
         return failure is None and said.failure is None and not said.progress and ended.exit_code == 0
     return said.failure.error_class == failure.error_class and said.failure.exit_code == ended.exit_code
-
-
-def read_standing(store: ObjectStore, run: RunRecord, outcome: Outcome) -> Standing:
-    """Where the pipeline stands after its run; what cannot be read is not known."""
-    champion = _known(lambda: read_champion(store))
-    verdict = _known(lambda: read_ref(store, "verdict", VerdictRef))
-    snapshot = _known(lambda: read_ref(store, "snapshot", SnapshotRef))
-    move = champion[0] if champion else None
-    version = _known(partial(read_version, store, move.version)) if move else None
-    return Standing(
-        succeeded_at=_known(lambda: _succeeded_at(store, outcome)),
-        next_at=_known(lambda: _next_at(store, run, outcome.finished_at)),
-        watermark=snapshot[0].watermark if snapshot else None,
-        champion=move,
-        promoted_at=_known(partial(stands_since, store, move)) if move else None,
-        confirmed_at=verdict[0].confirmed_at if verdict else None,
-        scores=version.scores if version else {},
-    )
-
-
-def _known(read: Callable[[], Found]) -> Found | None:
-    try:
-        return read()
-    except RefitError:
-        return None
-
-
-def _succeeded_at(store: ObjectStore, outcome: Outcome) -> datetime | None:
-    """When the last run that went well ended: this one, or one of those before it."""
-    if outcome.error is None:
-        return outcome.finished_at
-    for run_id in _newest(run_ids(store)):
-        found = _known(partial(read_outcome, store, run_id))
-        if found is not None and found.error is None:
-            return found.finished_at
-    return None
-
-
-def _newest(names: Iterable[str]) -> list[str]:
-    return list(names)[: -LOOKED_BACK - 1 : -1]
-
-
-def _next_at(store: ObjectStore, run: RunRecord, after: datetime) -> datetime | None:
-    schedule = parse_pipeline(artifacts.read(store, run.file), run.file.key).schedule
-    return next_time(schedule.cron, schedule.timezone, after) if schedule else None

@@ -301,6 +301,58 @@ def test_profile_is_stored_with_the_rows_read_now(bench: Bench) -> None:
     assert b'"rows": 2' in body and manifest.profile.key.endswith("profile.json")
 
 
+def fill(bench: Bench, days: range, x: float) -> None:
+    """Twenty rows each day."""
+    bench.insert([(20 * day_ + n, day(day_ + n / 20), n % 2 == 0, x + n) for day_ in days for n in range(20)])
+
+
+def test_what_is_read_is_held_against_what_was_read_before(bench: Bench) -> None:
+    fill(bench, range(10), x=100.0)
+    assert bench.extract(day(10)).drift is None
+    fill(bench, range(10, 20), x=100.0)
+    same = bench.extract(day(20)).drift
+    assert same is not None
+    assert (same.rows, same.rows_before, same.reads) == (200, 200, 1)
+    assert {one.column for one in same.columns} == {"x", "y"}
+    assert all(one.index == one.nulls == 0 for one in same.columns)
+    fill(bench, range(20, 30), x=200.0)
+    bench.execute(f"UPDATE events SET y = NULL WHERE at >= '{day(20)}' AND id % 4 = 0")
+    moved = bench.extract(day(30)).drift
+    assert moved is not None
+    assert (moved.rows, moved.rows_before, moved.reads) == (200, 400, 2)
+    x, y = moved.columns
+    assert (x.column, y.column, y.nulls) == ("x", "y", 0.25)
+    assert x.index > 1 > 0.25 > y.index
+    again = bench.extract(day(30.5), full_refresh=True)
+    assert again.drift is None, "nothing of what stood was looked at"
+
+
+def test_a_fresh_start_is_held_against_the_snapshot_that_it_replaces(bench: Bench) -> None:
+    fill(bench, range(10), x=100.0)
+    bench.extract(day(10))
+    bench.file["source"]["query"] = "SELECT id, at, y, 2 * x AS x FROM events"
+    found = bench.extract(day(10.5))
+    assert found.fresh
+    assert found.drift is not None
+    assert found.drift.columns[0].column == "x"
+    assert found.drift.columns[0].index > 1
+
+
+def test_a_profile_that_is_gone_costs_the_drift_alone(bench: Bench) -> None:
+    fill(bench, range(10), x=100.0)
+    first = bench.extract(day(10))
+    fill(bench, range(10, 20), x=100.0)
+    second = bench.extract(day(20))
+    assert first.profile is not None
+    assert second.profile is not None
+    bench.store.delete(first.profile.key)
+    fill(bench, range(20, 30), x=100.0)
+    third = bench.extract(day(30))
+    assert third.drift is not None
+    assert third.drift.reads == 1
+    assert third.warnings == ("the drift is told without 1 of the earlier reads' profiles, which are gone or altered",)
+
+
 STEP = st.lists(
     st.tuples(st.integers(0, 5), st.integers(-3, 1), st.booleans()),  # id, days from now, whether it is an insert
     max_size=6,

@@ -1,12 +1,15 @@
 """Who tells how an attempt ended: its own process, or the coordinator where that knew less or told nothing."""
 
+import time
 from typing import Any
 
 import pytest
 
 from refit.core.domain import Failure, Termination
+from refit.core.errors import AccessError, ConfigError, DependencyError, RefitError, SupersededError, TerminatedError
 from refit.core.metrics import DONE
 from refit.core.pushgateway import Pushgateway
+from refit.core.store import ConditionsIgnored
 from refit.run.executor import Ended
 from refit.run.telemetry import Telemetry
 from tests.fixtures.pushgateway import Gateway
@@ -82,3 +85,33 @@ def test_without_a_gateway_nothing_is_pushed_and_nothing_is_missed() -> None:
     telemetry = Telemetry(None)
     telemetry.attempt_ended("train", Ended(137, None, b""), KILLED)
     assert telemetry.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "begun", "told"),
+    [
+        (AccessError("no right"), False, {"class": "permission", "conditions": None}),
+        (ConditionsIgnored("s3://b", "both won"), False, {"class": "config", "conditions": 0.0}),
+        (DependencyError("no answer"), False, {"class": "dependency", "conditions": None}),
+        (ConfigError("as_of lies in the future"), False, None),
+        (SupersededError("another run goes on"), False, None),
+        (TerminatedError("asked to end"), False, None),
+        (DependencyError("no answer"), True, None),
+    ],
+    ids=["no right", "conditions ignored", "away", "a word of the call", "overtaken", "asked to end", "it had begun"],
+)
+def test_a_run_that_could_not_begin_is_told_as_a_failed_one(
+    gateway: Gateway, request: pytest.FixtureRequest, error: RefitError, told: dict[str, Any] | None, *, begun: bool
+) -> None:
+    pipeline = f"p{abs(hash(request.node.name))}"
+    telemetry = Telemetry(Pushgateway(gateway.url, pipeline), has_begun=begun)
+    with pytest.raises(type(error)), telemetry.watching():
+        raise error
+    found = gateway.series(pipeline, "run")
+    if told is None:
+        assert found == {}
+        return
+    assert found["refit_run_last_exit_code"] == {frozenset({("class", told["class"])}): error.exit_code}
+    assert found["refit_run_last_outcome"][frozenset({("outcome", "failed")})] == 1
+    assert found["refit_run_last_failure_timestamp_seconds"][frozenset()] <= time.time()
+    assert found.get("refit_store_conditions", {}).get(frozenset()) == told["conditions"]

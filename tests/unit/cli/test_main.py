@@ -22,7 +22,7 @@ from tests.fixtures.records import FILE
 HEAVY = ("pandas", "sklearn", "scipy", "pyarrow", "numpy", "matplotlib", "psycopg2", "boto3")
 BUILT = [
     *("init", "check", "schema", "plan", "run", "rerun", "step", "status", "runs", "show", "logs", "diff", "history"),
-    *("promote", "rollback", "release", "exclude", "quarantine", "predict", "export", "gc", "delete"),
+    *("metrics", "promote", "rollback", "release", "exclude", "quarantine", "predict", "export", "gc", "delete"),
     *("demo", "completion"),
 ]
 

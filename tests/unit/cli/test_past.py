@@ -43,6 +43,46 @@ def test_failed_and_limit_choose(three: ObjectStore, call: Call) -> None:
     assert "settles it" in call("runs", "loans").err
 
 
+def log_of(store: ObjectStore, run_id: str, number: int, *entries: dict[str, object] | str) -> None:
+    """The attempt of extract logged these lines."""
+    told = [
+        entry if isinstance(entry, str) else json.dumps({"timestamp": "2026-11-20T07:00:01Z"} | entry)
+        for entry in entries
+    ]
+    store.create(keys.attempt_log(run_id, "extract", number), "\n".join(told).encode())
+
+
+def test_failed_runs_are_told_with_class_message_log_and_next_command(three: ObjectStore, call: Call) -> None:
+    log_of(three, THIRD, 1, {"event": "an earlier try"})
+    noise: list[dict[str, object] | str] = [{"event": f"line {number}"} for number in range(20)]
+    log_of(three, THIRD, 2, *noise, {"event": "failed", "level": "error", "exception": "Traceback\n  boom"}, "x" * 900)
+    called = call("runs", "loans", "--failed")
+    lines = called.out.splitlines()
+    assert called.code == 0
+    assert lines[0] == f"{THIRD}  failed  2026-11-20 07:00 UTC  data: the data breaks its contract"
+    assert lines[1] == '  extract: column "temp" is gone from the query\'s result'
+    assert lines[2] == "  log of extract, attempt 2, its end:"
+    assert len(lines[3:-1]) == 10
+    assert lines[-3:-1] == ["      boom", f"    {'x' * 400}…"]
+    assert lines[-1].startswith("  next  add the column or take it out of the file, then:  refit rerun loans 2026")
+    assert "an earlier try" not in called.out and "line 0" not in called.out
+
+
+def test_failed_runs_in_json_have_the_same(three: ObjectStore, call: Call) -> None:
+    log_of(three, THIRD, 1, {"event": "failed"}, "plain")
+    put_run(three, run_record("20261121t070000-dddd"))
+    dead, failed = call("runs", "loans", "--failed", "--json").document["runs"]
+    assert (dead["class"], dead["log"], dead["next"]) == ("killed", None, "refit rerun loans 20261121t070000-dddd")
+    assert (failed["class"], failed["error"]["message"]) == ("data", 'column "temp" is gone from the query\'s result')
+    assert failed["log"] == {
+        "step": "extract",
+        "attempt": 1,
+        "lines": [{"timestamp": "2026-11-20T07:00:01Z", "event": "failed"}, "plain"],
+    }
+    assert failed["next"].endswith(f"refit rerun loans {THIRD}")
+    assert set(failed) == set(call("runs", "loans", "--json").document["runs"][1]) | {"class", "next", "log"}
+
+
 def test_a_run_in_json_has_these_keys(three: ObjectStore, call: Call) -> None:
     document = call("runs", "loans", "--json").document
     assert set(document) == {"format", "pipeline", "runs"}

@@ -40,6 +40,8 @@ OUTCOME_KEYS = {
     "champion",
     "previous_champion",
     "fell_back",
+    "confirmed",
+    "attempts",
     "rows",
     "verdict",
     "scores",

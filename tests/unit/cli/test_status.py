@@ -8,6 +8,7 @@ import pytest
 
 from refit.cli.overview import read_overview
 from refit.cli.past import Held, read_lock
+from refit.cli.status import lines
 from refit.core import hand, keys, registry
 from refit.core.artifacts import describe
 from refit.core.domain import Holder, LockRef
@@ -26,7 +27,7 @@ from tests.fixtures.past_runs import (
     put_promoted,
     put_rejected,
 )
-from tests.fixtures.records import FILE, NOW, put_run, put_version, run_record
+from tests.fixtures.records import FILE, NOW, file, put_run, put_version, run_record
 
 WEEK = timedelta(days=7)
 LATER = NOW + timedelta(hours=3)
@@ -45,7 +46,7 @@ def test_the_document_is_the_one_of_cli_md(store: ObjectStore, call: Call) -> No
     put_promoted(store, FIRST, NOW - 2 * WEEK)
     put_promoted(store, SECOND, NOW - WEEK)
     document = call("status", "loans", "--json").document
-    assert set(document) == {"format", "pipeline", "champion", "hold", "watermark", "last_run", "lock"}
+    assert set(document) == {"format", "pipeline", "champion", "hold", "watermark", "last_run", "objective", "lock"}
     assert set(document["champion"]) == {
         "version",
         "generation",
@@ -223,6 +224,57 @@ def test_a_run_that_ends_while_status_is_read_is_not_dead(store: ObjectStore, mo
     assert (found.last_run.state, found.last_run.outcome is not None) == ("rejected", True)
 
 
+def with_objective(store: ObjectStore, run_id: str, max_age: str) -> None:
+    """The run that stands keeps a file with this objective."""
+    text = file(slo={"max_age": max_age})
+    key = keys.pipeline_file(run_id)
+    store.put(key, text)
+    record = run_record(run_id, file=describe(key, text), created_at=NOW)
+    store.put(keys.run_record(run_id), record.to_json())
+
+
+@pytest.mark.parametrize(
+    ("max_age", "cell", "line", "share"),
+    [
+        ("10d", "10 d  ok", "confirmed within 10 days: ok, 95.2 % of the last 28 days", 20 / 21),
+        ("5d", "5 d  OLD", "confirmed within 5 days: OLD, 47.6 % of the last 28 days", 10 / 21),
+    ],
+    ids=["met", "broken"],
+)
+def test_the_objective_is_told_with_how_long_it_was_met(
+    store: ObjectStore, max_age: str, cell: str, line: str, share: float
+) -> None:
+    put_promoted(store, FIRST, NOW - 3 * WEEK)
+    put_rejected(store, SECOND, NOW - WEEK - timedelta(days=3))
+    with_objective(store, SECOND, max_age)
+    overview = read_overview(store, "loans", NOW)
+    assert overview.objective() == cell
+    assert f"  objective  {line}" in list(lines(overview, local=False))
+    document = overview.document()["objective"]
+    assert document["is_met"] is cell.endswith("ok")
+    assert document["fresh_share_28d"] == pytest.approx(share, abs=1e-3)
+
+
+def test_an_objective_counts_from_the_first_champion(store: ObjectStore) -> None:
+    put_failed(store, FIRST, NOW)
+    with_objective(store, FIRST, "10d")
+    overview = read_overview(store, "loans", NOW)
+    assert overview.objective() == "10 d"
+    assert overview.document()["objective"] == {
+        "max_age_seconds": 864000.0,
+        "is_met": None,
+        "breaks_at": None,
+        "fresh_share_28d": None,
+    }
+    assert "counts from the first champion" in "\n".join(lines(overview, local=False))
+
+
+def test_without_an_objective_there_is_none_to_tell(store: ObjectStore, call: Call) -> None:
+    put_promoted(store, FIRST)
+    assert call("status", "loans", "--json").document["objective"] is None
+    assert "objective" not in call("status", "loans").out
+
+
 # --- all pipelines ------------------------------------------------------------
 
 
@@ -232,7 +284,7 @@ def test_without_a_name_every_pipeline_has_a_line(root: ObjectStore, store: Obje
     called = call("status")
     lines = called.out.splitlines()
     assert called.code == 0
-    assert lines[0].split() == ["PIPELINE", "CHAMPION", "AGE", "SCORE", "LAST", "RUN", "NEXT"]
+    assert lines[0].split() == ["PIPELINE", "CHAMPION", "AGE", "OBJECTIVE", "SCORE", "LAST", "RUN", "NEXT"]
     assert lines[1].startswith("churn     none yet") and lines[1].endswith(f"refit rerun churn {FIRST}")
     assert lines[2].startswith(f"loans     {FIRST}") and "neg_log_loss -0.410" in lines[2]
     document = call("status", "--json").document

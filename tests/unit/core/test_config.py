@@ -227,9 +227,6 @@ NOT_BUILT: dict[str, Any] = {
     "source.shards": 2,
     "predict.query": "SELECT 1",
     "predict.table": "predictions",
-    "slo.max_age": "10d",
-    "slo.on_failure": "alert",
-    "notify.webhook_env": "REFIT_WEBHOOK_URL",
 }
 
 
@@ -245,14 +242,43 @@ DEFAULTS: dict[str, Any] = {
     "features": "auto",
     "model.search": None,
     "predict": {},
-    "slo": {"on_failure": "retry"},
-    "notify": {},
 }
 
 
 @pytest.mark.parametrize(("path", "value"), DEFAULTS.items(), ids=list(DEFAULTS))
 def test_a_key_that_is_not_built_yet_may_be_written_at_its_default(path: str, value: Any) -> None:
     parse(with_key(path, value))
+
+
+# --- the objective, and who is told --------------------------------------------
+
+
+def test_without_a_word_there_is_no_objective_and_nobody_is_told() -> None:
+    pipeline = parse(SECTIONS)
+    assert (pipeline.slo.max_age, pipeline.slo.on_failure, pipeline.notify.webhook_env) == (None, "retry", None)
+
+
+@pytest.mark.parametrize("on_failure", ["retry", "alert", "record"])
+def test_the_objective_is_read(on_failure: str) -> None:
+    pipeline = parse(SECTIONS | {"slo": {"max_age": "10d", "on_failure": on_failure}})
+    assert (pipeline.slo.max_age, pipeline.slo.on_failure) == (timedelta(days=10), on_failure)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("slo.max_age", "0s", "slo.max_age: must be longer than 0s"),
+        ("slo.max_age", "never", "slo.max_age: must be a duration"),
+        ("slo.on_failure", "ignore", "slo.on_failure: must be retry, alert or record, not 'ignore'"),
+        ("notify.webhook_env", "https://hooks.example.com/T/B/x", "notify.webhook_env: is an address"),
+        ("notify.webhook_env", "MY-HOOK", "notify.webhook_env: must be the name of an environment variable"),
+    ],
+    ids=["zero", "no duration", "no choice", "an address", "no name"],
+)
+def test_what_cannot_be_an_objective_or_a_webhook_is_refused(path: str, value: str, words: str) -> None:
+    (fault,) = faults_of_sections(with_key(path, value))
+    assert fault.startswith(words)
+    assert "hooks.example.com" not in fault
 
 
 # --- the digest of the source -------------------------------------------------

@@ -29,6 +29,11 @@ def test_the_documented_files_raise_no_doubt(text: str) -> None:
         ({"window": {"kind": "rolling", "length": "28d"}}, "7 days make every verdict inconclusive"),
         ({"window": {"kind": "rolling", "length": "7d"}, "split": {"kind": "hash"}}, "window.length: rows of one day"),
         ({"evaluate": {"gate": [{"score": "roc_auc", "min": 0.6}]}}, "no line compares with the champion"),
+        ({"slo": {"max_age": "7d"}, "schedule": {"cron": "0 5 * * 1"}}, "slo.max_age: the schedule has 7 days between"),
+        (
+            {"slo": {"max_age": "2d"}, "schedule": {"cron": "0 5 * * 1-5"}},
+            "3 days between two runs, so an objective of 2d is broken",
+        ),
     ],
     ids=[
         "weights",
@@ -39,6 +44,8 @@ def test_the_documented_files_raise_no_doubt(text: str) -> None:
         "short-fraction",
         "short-hash",
         "only-floors",
+        "as-old-as-the-schedule",
+        "over-a-weekend",
     ],
 )
 def test_a_doubtful_file_is_warned_of(changes: dict[str, Any], words: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from refit.core.config import GateLine as ConfigLine
 from refit.core.domain import Check, Line, Result
+from refit.evaluate import influence as influences
 from refit.evaluate.bench import UnscorableModel
 from refit.evaluate.rows import CleanRows, NoCleanRows
 from refit.evaluate.rule import Judgement, Settings, judge
@@ -227,6 +228,35 @@ def test_scores_of_all_models_are_told() -> None:
     found = decide(WORLD, GAIN, GateLine("roc_auc", "min", 0.6), anchor=ALIKE.better)
     assert set(found.scores) == {"candidate", "baseline", "anchor"}
     assert {tuple(scores) for scores in found.scores.values()} == {("neg_log_loss", "roc_auc")}
+
+
+def test_every_models_score_has_an_interval_of_the_confidence_asked_for() -> None:
+    wide, narrow = (decide(WORLD, LOSS, anchor=ALIKE.better, settings=Settings(confidence=c)) for c in (0.99, 0.8))
+    assert set(wide.intervals) == {"candidate", "baseline", "anchor"}
+    for model, scores in wide.scores.items():
+        (low, high), (left, right) = (found.intervals[model]["neg_log_loss"] for found in (wide, narrow))
+        value = scores["neg_log_loss"]
+        assert value is not None
+        assert low < left < value < right < high
+        assert (low + high) / 2 == pytest.approx(value)
+
+
+def test_scores_of_the_report_have_intervals_where_they_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(influences, "jackknife", lambda name, *_: asked.append(name))
+    found = decide(WORLD, settings=Settings(scores=("neg_log_loss", "roc_auc", "top_k_accuracy")))
+    assert {tuple(of_model) for of_model in found.intervals.values()} == {("neg_log_loss", "roc_auc")}
+    assert set(found.scores["candidate"]) == {"neg_log_loss"}
+    assert asked == []
+
+
+def test_a_score_that_is_known_by_few_rows_has_no_interval() -> None:
+    rare = np.arange(2000) < 9
+    world = WORLD.with_rows(y=rare.astype(int))
+    found = decide(world, settings=Settings(scores=("roc_auc", "accuracy")))
+    assert "roc_auc" not in found.intervals["candidate"]
+    exact = decide(world, candidate=classifier(np.where(rare, 9.0, -9.0)), settings=Settings(scores=("accuracy",)))
+    assert "accuracy" not in exact.intervals["candidate"], "it varies by nothing that these rows show"
 
 
 # --- too little data ----------------------------------------------------------

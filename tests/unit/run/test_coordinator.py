@@ -209,6 +209,8 @@ def test_a_coordinator_that_dies_anywhere_is_followed_by_one_that_ends_its_run(
         effects.hook = effects._nothing
         outcome = world.run()
         assert (outcome.outcome, outcome.exit_code) == ("promoted", 0), number
+        assert outcome.attempts == {"done": 4, "dependency": 1}, number
+        assert {event["reason"] for event in world.cluster.events_made} == {"Promoted"}, number
         assert world.jobs() == expected, number
         assert read_outcome(world.store, world.run_id) == outcome, number
 

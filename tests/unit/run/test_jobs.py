@@ -21,7 +21,7 @@ from refit.run.jobs import (
     started_by,
     template_of,
 )
-from tests.fixtures.cluster import cron_job
+from tests.fixtures.cluster import BEGIN, cron_job
 
 RUN_ID = "20261120t070000-k3fw"
 TRAIN = Attempt("s3://b", "flight-delays", RUN_ID, "train", 2)
@@ -31,8 +31,8 @@ def templates(release: str = "fd", **env: str) -> Templates:
     return Templates(release=release, steps={step: template_of(cron_job(step, release, **env)) for step in STEPS})
 
 
-def test_a_job_is_its_template_with_name_labels_owner_and_one_annotation() -> None:
-    job, template = stamp(templates(), TRAIN), cron_job("train")["spec"]["jobTemplate"]
+def test_a_job_is_its_template_with_name_labels_owner_and_annotations() -> None:
+    job, template = stamp(templates(), TRAIN, BEGIN), cron_job("train")["spec"]["jobTemplate"]
     labels = {
         "refit.dev/run-id": RUN_ID,
         "refit.dev/step": "train",
@@ -50,6 +50,7 @@ def test_a_job_is_its_template_with_name_labels_owner_and_one_annotation() -> No
     }
     spec = job["spec"]
     assert spec["template"]["metadata"].pop("labels") == labels
+    assert spec["template"]["metadata"].pop("annotations") == {"refit.dev/asked-at": f"{BEGIN.timestamp():.3f}"}
     spec["template"]["metadata"]["labels"] = {"refit.dev/step": "train"}
     assert spec == template["spec"]
 
@@ -58,14 +59,14 @@ def test_a_template_without_labels_and_annotations_is_enough() -> None:
     bare = cron_job("train")
     del bare["spec"]["jobTemplate"]["metadata"]
     del bare["spec"]["jobTemplate"]["spec"]["template"]["metadata"]
-    job = stamp(Templates(release="fd", steps={"train": template_of(bare)}), TRAIN)
+    job = stamp(Templates(release="fd", steps={"train": template_of(bare)}), TRAIN, BEGIN)
     assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"]
 
 
 def test_to_stamp_a_job_leaves_the_template_as_it_was() -> None:
     found = templates()
     before = copy.deepcopy(found)
-    stamp(found, TRAIN)
+    stamp(found, TRAIN, BEGIN)
     assert found == before
 
 

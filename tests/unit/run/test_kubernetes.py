@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from refit.core import keys
-from refit.core.domain import Failure, Termination
+from refit.core.domain import Failure, Outcome, Termination
 from refit.core.errors import Sigterm
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterDenied, NotAdmitted, NoTemplate
@@ -14,7 +15,7 @@ from refit.run.executor import LOG_LIMIT_BYTES, Attempt, failure_of, is_retried,
 from refit.run.jobs import Templates
 from refit.run.kubernetes import NODE_SECONDS, KubernetesExecutor
 from tests.fixtures.cluster import FakeCluster, cron_job
-from tests.fixtures.records import put_manifest, train_manifest
+from tests.fixtures.records import NOW, put_manifest, train_manifest, verdict
 
 RUN_ID = "20261120t070000-k3fw"
 NAME = f"fd-train-{RUN_ID}-1"
@@ -500,3 +501,58 @@ def test_the_jitter_of_an_attempt_is_its_own_and_always_the_same(store: ObjectSt
     assert len(found) == 49
     assert jitter(attempt(store, 7)) in found
     assert all(0 <= each < 0.25 for each in found)
+
+
+ENDS = {
+    "failed": ("RunFailed", "Warning", f"run {RUN_ID} failed in train (data): one class; next: wait"),
+    "promoted": ("Promoted", "Normal", f"run {RUN_ID}: champion is now {RUN_ID}: better"),
+    "rejected": ("Rejected", "Normal", f"run {RUN_ID} rejected: better; production stays as it is"),
+    "awaiting_approval": (
+        "AwaitingApproval",
+        "Normal",
+        f"run {RUN_ID} awaits approval: better; next: refit promote loans {RUN_ID} --reason '…'",
+    ),
+}
+
+
+def ended(name: str, **fields: Any) -> Outcome:
+    given = {"pipeline": "loans", "run_id": RUN_ID, "outcome": name, "as_of": NOW, "version": RUN_ID}
+    judged = {"champion": RUN_ID, "verdict": verdict(reason="better"), "finished_at": NOW}
+    return Outcome(**given | judged | {"error": failure() if name == "failed" else None} | fields)
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_end_of_a_run_is_an_event_on_the_cronjob(
+    cluster: FakeCluster, executor: KubernetesExecutor, name: str
+) -> None:
+    executor.announce(ended(name))
+    (event,) = cluster.events_made
+    assert (event["reason"], event["type"], event["message"]) == ENDS[name]
+    assert event["metadata"] == {"name": f"fd.{RUN_ID}", "namespace": "ns"}
+    about = event["involvedObject"]
+    assert (about["kind"], about["name"], about["namespace"], about["uid"]) == ("CronJob", "fd", "ns", "uid-of-fd")
+
+
+@pytest.mark.parametrize("name", ["skipped", "superseded"])
+def test_a_run_that_did_nothing_is_no_event(cluster: FakeCluster, executor: KubernetesExecutor, name: str) -> None:
+    executor.announce(ended(name))
+    assert cluster.events_made == []
+
+
+def test_an_event_is_cut_to_what_the_server_takes_and_has_no_secrets(
+    cluster: FakeCluster, executor: KubernetesExecutor
+) -> None:
+    executor.announce(ended("failed", error=failure(message="postgresql://me:hunter22@db " + "ä" * 3000)))
+    (event,) = cluster.events_made
+    assert "hunter22" not in event["message"]
+    assert 900 < len(event["message"].encode()) <= 1024
+
+
+def test_an_event_that_is_refused_or_has_no_cronjob_changes_nothing(
+    cluster: FakeCluster, executor: KubernetesExecutor
+) -> None:
+    cluster.faults["say"] = [ClusterDenied("no")]
+    executor.announce(ended("promoted"))
+    del cluster.cron_jobs["fd"]
+    executor.announce(ended("promoted"))
+    assert cluster.events_made == []

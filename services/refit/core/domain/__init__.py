@@ -3,6 +3,7 @@
 from refit.core.domain.base import FORMAT, STEPS, Artifact, FitOn, Instant, OutcomeName, Record, Result, StepName, Value
 from refit.core.domain.champion import Hold, Move, MoveKind, Version
 from refit.core.domain.checkpoint import Checkpoint
+from refit.core.domain.drift import ColumnDrift, Drift
 from refit.core.domain.exclusion import Exclusion, ExclusionsRef, Undone
 from refit.core.domain.manifests import (
     BatchFit,
@@ -14,7 +15,7 @@ from refit.core.domain.manifests import (
     TrainManifest,
 )
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
-from refit.core.domain.refs import Holder, HolderJob, LockRef, OwnerRef, SnapshotRef, VerdictRef
+from refit.core.domain.refs import Holder, HolderJob, LockRef, OwnerRef, SnapshotRef, ToldRef, VerdictRef
 from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
 from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
@@ -29,8 +30,10 @@ __all__ = [
     "Check",
     "Checkpoint",
     "Column",
+    "ColumnDrift",
     "Combination",
     "Decision",
+    "Drift",
     "EvaluateManifest",
     "Exclusion",
     "ExclusionsRef",
@@ -71,6 +74,7 @@ __all__ = [
     "StepSummary",
     "Stretch",
     "Termination",
+    "ToldRef",
     "TrainManifest",
     "Trial",
     "Undone",

@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from refit.core.domain.base import Artifact, Instant, OutcomeName, Record, StepName, Value
+from refit.core.domain.drift import Drift
 from refit.core.domain.search import Searched
 from refit.core.domain.snapshot import Rows, Snapshot
 from refit.core.domain.verdict import Check, Look, Opponent, Promise, Reference, ShiftCheck, Verdict
@@ -46,6 +47,8 @@ class ExtractManifest(Manifest):
     snapshot_generation: int = 0
     """Generation of refs/snapshot.json that was read; 0: none. The ref moves from there once the manifest stands."""
     profile: Artifact | None = None
+    drift: Drift | None = None
+    """Of the rows read; None where there were none, or none before them."""
 
 
 class BatchFit(Value):
@@ -141,6 +144,8 @@ class EvaluateManifest(Manifest):
     verdict: Verdict
     scores: dict[str, dict[str, float | None]]
     """`candidate`, `baseline` (and `anchor`) → scorer name → value on the clean rows."""
+    intervals: dict[str, dict[str, tuple[float, float]]] = Field(default_factory=dict)
+    """The same → the ends of the score's interval, where there is one; each errs with 1 − `evaluate.confidence`."""
     look: Look | None = None
     reference: Reference | None = None
     shift: tuple[ShiftCheck, ...] = ()

@@ -65,3 +65,16 @@ class OwnerRef(Record):
     owner: str
     since: Instant
     who: str
+
+
+class ToldRef(Record):
+    """refs/told.json: the state that the webhook was told of last."""
+
+    token: str
+    generation: int
+    condition: str
+    """fine, awaiting_approval, or failed and the class of the failure: `failed: data`."""
+    champion_generation: int
+    """The last move of the champion that was told; 0: none."""
+    at: Instant
+    """When what was told came about."""

@@ -66,8 +66,12 @@ class Outcome(Record):
     """The champion's evaluated model took the place of the one fitted on all rows."""
     rows: Rows = Rows()
     verdict: Verdict | None = None
+    confirmed: bool = False
+    """Its verdict confirmed the champion, or made a new one: freshness counts from here."""
     scores: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     steps: dict[StepName, StepSummary] = Field(default_factory=dict)
+    attempts: dict[str, int] = Field(default_factory=dict)
+    """Tries of all steps by how they ended: `done`, or the class of the failure; empty where nobody is left to tell."""
     report: str | None = None
     warnings: tuple[str, ...] = ()
     error: Failure | None = None
@@ -88,11 +92,18 @@ class Termination(Record):
     failure: Failure | None
     progress: str = ""
     """How far the step last told to be; empty in the last words of a process that ended well."""
+    at: Instant | None = None
+    """When this was said."""
     seconds: float
     max_rss_bytes: int
     cpu_seconds: float = 0.0
     """Of the process and of the children that it has waited for."""
+    store_requests: int = 0
+    """Sent to the store so far, retries too."""
+    store_retries: int = 0
     memory_limit_bytes: int | None = None
     """Of its container; None: no limit."""
+    waited_seconds: float | None = None
+    """From when it was asked for until it began; None: nobody said when that was."""
     unpushed: str = ""
     """Why its metrics are not in the Pushgateway; empty where they are, or nobody wants them."""

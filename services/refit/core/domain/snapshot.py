@@ -50,6 +50,8 @@ class Batch(Value):
     parts: tuple[Part, ...] = ()
     updates: Artifact | None = None
     quarantine: Artifact | None = None
+    profile: Artifact | None = None
+    """Of the rows read; None where they were all bad, or by a refit that kept none here."""
     released: tuple[str, ...] = ()
     """Runs whose bad rows it read again, as a person asked for."""
 

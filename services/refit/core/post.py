@@ -1,0 +1,61 @@
+"""One message to a webhook over HTTP. Imported when something is sent: what talks HTTP costs as much as a command."""
+
+import json
+from base64 import b64encode
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from refit.core.logs import HIDDEN, redact
+
+_WORDS_LIMIT: Final = 200
+
+
+class Unmoved(HTTPRedirectHandler):
+    """A redirect is an error: urllib would follow it with a GET, which sends nothing and is answered with 200."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def post(url: str, document: Any, timeout_seconds: float) -> str:
+    """The address has the document as JSON; returns why it has not, in words without the address, or nothing."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return "it holds no address like https://hooks.example.com/…"
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+        headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "refit"}
+        if parts.username is not None:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        request = Request(bare, json.dumps(document).encode(), headers, method="POST")  # noqa: S310  as seen above
+        with build_opener(Unmoved).open(request, timeout=timeout_seconds):
+            return ""
+    except HTTPError as error:
+        with error:
+            body = " ".join(body_of(error, _WORDS_LIMIT).decode(errors="replace").split())
+            return _words(f"it answered {error.code} {error.reason}" + (f": {body}" if body else ""), url)
+    except URLError as error:
+        return _words(str(error.reason), url)
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
+        return _words(str(error) or type(error).__name__, url)
+
+
+def body_of(error: HTTPError, limit: int) -> bytes:
+    """What the answer says of itself, as far as it comes."""
+    try:
+        return error.read(limit)
+    except (OSError, HTTPException):
+        return b""
+
+
+def _words(text: str, url: str) -> str:
+    """The text without the address, of which each part may be what lets one in."""
+    secrets = {url, *(piece for piece in url.replace("?", "/").replace("&", "/").split("/") if len(piece) >= 8)}
+    host = url.split("://")[-1].partition("/")[0]
+    for secret in sorted(secrets - {host}, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return redact(text)[:_WORDS_LIMIT]

@@ -1,0 +1,124 @@
+"""How often the runner tries what is away, and what it does while the store itself is."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refit.core.config import parse_pipeline
+from refit.core.domain import Failure, Outcome
+from refit.core.errors import DependencyError
+from refit.core.lock import Lock
+from refit.core.objective import USUAL_PAUSES, spread
+from refit.core.store import ObjectStore, open_store
+from refit.run.events import Event, NotTold, RunEnded, StepFailed
+from refit.run.executor import Attempt, Ended
+from refit.run.request import Request
+from refit.run.runner import Runner
+from tests.fixtures.past_runs import put_promoted
+from tests.fixtures.records import file
+from tests.unit.run.test_runner import Scripted
+
+DAY = timedelta(days=1)
+
+
+class Away(Scripted):
+    """Attempts of a step fail of the class given, the first so many times."""
+
+    def __init__(self, store: ObjectStore, error_class: str, times: int, step: str = "extract") -> None:
+        super().__init__(store)
+        self.error_class, self.times, self.step = error_class, times, step
+
+    def execute(self, attempt: Attempt, tell: Any) -> Ended:
+        if attempt.step == self.step and attempt.number <= self.times:
+            self.attempts.append((attempt.step, attempt.number))
+            code = 137 if self.error_class in ("oom", "killed") else 75
+            failure = Failure(error_class=self.error_class, type="X", step=attempt.step, exit_code=code, message="away")
+            return Ended(code, None, b"log", seen=failure)
+        return super().execute(attempt, tell)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    """A store in which a champion was confirmed a week ago."""
+    found = open_store(f"file://{tmp_path}")
+    at = datetime.now(UTC) - 7 * DAY
+    put_promoted(found.under("loans/"), f"{at:%Y%m%dt%H%M%S}-aaaa", at)
+    return found
+
+
+def walked(store: ObjectStore, executor: Scripted, **slo: str) -> tuple[Outcome, list[float | None]]:
+    """How a run ends, and the pauses that it makes."""
+    text, events = file(slo=slo), list[Event]()
+    runner = Runner(store, executor, events.append, sleep=lambda _: None)
+    outcome = runner.run(Request(parse_pipeline(text, "refit.yaml"), text, wait_seconds=0.0))
+    return outcome, [event.retry_seconds for event in events if isinstance(event, StepFailed)]
+
+
+@pytest.mark.parametrize("error_class", ["dependency", "start"])
+def test_what_is_away_is_tried_until_the_objective_is_near(store: ObjectStore, error_class: str) -> None:
+    outcome, pauses = walked(store, Away(store, error_class, 12), max_age="10d")
+    assert outcome.outcome == "promoted"
+    assert outcome.steps["extract"].attempts == 13
+    planned = list(spread((3 * DAY - timedelta(minutes=2)).total_seconds()))  # the run before took no time
+    assert pauses == pytest.approx(planned[:12], abs=5)
+
+
+@pytest.mark.parametrize("error_class", ["oom", "killed", "disk"])
+def test_what_does_not_pass_by_waiting_is_tried_as_usual(store: ObjectStore, error_class: str) -> None:
+    outcome, pauses = walked(store, Away(store, error_class, 12, "train"), max_age="10d")
+    assert (outcome.outcome, pauses) == ("failed", [*USUAL_PAUSES, None])
+
+
+@pytest.mark.parametrize(
+    ("slo", "expected"),
+    [
+        ({}, [5.0, 20.0, None]),
+        ({"max_age": "7d"}, [5.0, 20.0, None]),
+        ({"max_age": "10d", "on_failure": "alert"}, [20.0, None]),
+        ({"max_age": "10d", "on_failure": "record"}, [None]),
+    ],
+    ids=["no objective", "broken, by hand", "alert", "record"],
+)
+def test_other_files_are_tried_as_they_say(store: ObjectStore, slo: dict[str, str], expected: list[Any]) -> None:
+    outcome, pauses = walked(store, Away(store, "dependency", 99), **slo)
+    assert (outcome.outcome, outcome.exit_code, pauses) == ("failed", 75, expected)
+
+
+def test_an_outage_to_the_end_leaves_the_run_failed(store: ObjectStore) -> None:
+    outcome, pauses = walked(store, Away(store, "dependency", 99), max_age="10d")
+    assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
+    assert len(pauses) == len(list(spread((3 * DAY - timedelta(minutes=2)).total_seconds()))) + 1
+    assert pauses[-1] is None
+
+
+def test_a_store_that_is_away_between_two_tries_is_waited_for(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, asked = Lock.check, list[int]()
+
+    def away(lock: Lock) -> None:
+        asked.append(1)
+        if len(asked) in (3, 4):  # 1 and 2 are before the run's record
+            raise DependencyError("the bucket is away")
+        check(lock)
+
+    monkeypatch.setattr(Lock, "check", away)
+    executor = Scripted(store)
+    outcome, pauses = walked(store, executor, max_age="10d")
+    assert (outcome.outcome, len(pauses)) == ("promoted", 2)
+    assert executor.attempts[:2] == [("extract", 3), ("train", 1)]
+
+
+def test_who_could_not_be_told_changes_nothing(store: ObjectStore) -> None:
+    events, told, text = list[Event](), list[Outcome](), file()
+
+    def notify(_store: ObjectStore, _run: object, outcome: Outcome) -> str:
+        told.append(outcome)
+        return "nobody was there"
+
+    runner = Runner(store, Scripted(store), events.append, notify=notify)
+    outcome = runner.run(Request(parse_pipeline(text, "refit.yaml"), text, wait_seconds=0.0))
+    assert (outcome.exit_code, told) == (0, [outcome])
+    assert events[-2:] == [RunEnded(outcome), NotTold("nobody was there")]
