@@ -1,8 +1,8 @@
-"""Four weeks of three pipelines, in a real Prometheus.
+"""Half a month of three pipelines, in a real Prometheus.
 
 Every run is a real one, on a PostgreSQL, under a clock that is moved on from day to day, and pushes to a real
 Pushgateway. What the gateway holds after each run is what a Prometheus would have scraped until the next one: it is
-written down for those hours and read into a Prometheus by promtool. So a month takes a minute.
+written down for those hours and read into a Prometheus by promtool. So half a month takes half a minute.
 """
 
 import os

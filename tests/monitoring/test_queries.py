@@ -1,10 +1,12 @@
-"""Every query of the dashboards finds something in a Prometheus that has seen a month of real runs."""
+"""Every query of the dashboards finds something in a Prometheus that has seen half a month of real runs."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from monitoring import reading
+from monitoring import preview, reading
 from monitoring.dashboards import boards
 from monitoring.panels import Json
 from refit.core.metrics import METRICS
@@ -97,3 +99,19 @@ def test_marks_stand_where_things_happened(month: Month) -> None:
     assert sorted(seen["Run failed"]) == pytest.approx(sorted(failed))
     assert len(seen["Rolled back"]) == 1
     assert seen["Rolled back"] < seen["Champion changed"]
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_a_preview_is_small_and_says_that_it_is_one(month: Month, uid: str, tmp_path: Path) -> None:
+    server = preview.Server(month.prometheus.url, month.history.start, month.history.end - 60)
+    asked = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+    drawn = preview.picture(BOARDS[uid], server, {name: VALUES[name] for name in VALUES if name in asked})
+    assert preview.SAID in {text.get_text() for text in drawn.texts}
+    told = {axes.get_title(loc="left") for axes in drawn.axes}
+    assert {reading.filled(panel["title"], VALUES) for panel in reading.panels(BOARDS[uid])} == told
+    preview.save(drawn, tmp_path / "drawn.png")
+    kept = preview.FOLDER / f"dashboard-{uid.removeprefix('refit-')}.png"
+    for path in (tmp_path / "drawn.png", kept):
+        assert path.stat().st_size < 300_000
+    with Image.open(tmp_path / "drawn.png") as now, Image.open(kept) as then:
+        assert now.size == then.size, "python -m monitoring.preview draws the pictures of the documentation anew"
