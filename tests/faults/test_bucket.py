@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 
+from refit.core import keys
+from refit.core.domain import Manifest, Termination
 from refit.core.runs import read_outcome
 from refit.core.s3_connection import Limits
 from tests.faults.case import THIRD, Case, failed_as
@@ -39,6 +41,11 @@ def be_hasty() -> None:
     """Calls to a server that is away end soon."""
     store = importlib.import_module("refit.core.s3_store")
     vars(store)["Limits"] = partial(Limits, connect_seconds=2, read_seconds=2, call_seconds=2.2, wait_seconds=0.05)
+
+
+def last_words(case: Case, manifest: Manifest) -> Termination:
+    key = keys.artifact(manifest.run_id, manifest.step, manifest.attempt, "attempt.json")
+    return Termination.from_json(case.store.get(key), key)
 
 
 def refused_before_it_starts(case: Case, code: int, kind: str, *words: str) -> None:
@@ -79,8 +86,15 @@ def test_bursts_of_errors_and_lost_answers_are_sat_out_and_move_the_champion_onc
         proxy.add(Fault(answer(503, "SlowDown"), method="PUT", path=path, times=2))
     for path in ("refs/lock.json", "evaluate.json", "refs/champion.json", "history/2.json", "outcome.json"):
         proxy.add(Fault(drop_answer, method="PUT", path=path))
-    assert all(step.attempts == 1 for step in stored.good().steps.values())
+    outcome = stored.good()
+    assert all(step.attempts == 1 for step in outcome.steps.values())
     assert stored.champion.generation == 2
+    words = {
+        manifest.step: last_words(stored, manifest)
+        for manifest in (stored.extract_of(outcome), stored.train_of(outcome), stored.evaluate_of(outcome))
+    }
+    assert {step: said.store_retries for step, said in words.items()} == {"extract": 2, "train": 2, "evaluate": 1}
+    assert all(said.store_requests > 5 for said in words.values())
     assert all(fault.times == 0 for fault in proxy.faults)
 
 

@@ -80,6 +80,38 @@ def test_a_run_that_promotes_tells_all_there_is(watched: Case, gateway: Gateway)
     assert run["refit_hold"][NONE] == 0
 
 
+def test_a_run_tells_of_its_columns_scores_and_requests_and_its_report_shows_them(
+    watched: Case, gateway: Gateway
+) -> None:
+    outcome = watched.good()
+    extract, evaluate = (gateway.series("loans", step) for step in ("extract", "evaluate"))
+    drift = watched.extract_of(outcome).drift
+    assert drift is not None
+    assert {one.column for one in drift.columns} == {"income", "amount", "region", "defaulted"}
+    assert extract["refit_column_drift"] == {of(column=one.column): one.index for one in drift.columns}
+    assert extract["refit_column_null_ratio"] == {of(column=one.column): one.nulls for one in drift.columns}
+
+    manifest = watched.evaluate_of(outcome)
+    assert set(manifest.intervals) == {"candidate", "baseline"}
+    for model, of_model in manifest.intervals.items():
+        for name, (low, high) in of_model.items():
+            labels = of(model=model, score=name)
+            lower, value, upper = (evaluate[f"refit_score{end}"][labels] for end in ("_lower", "", "_upper"))
+            assert (lower, upper) == (low, high)
+            assert lower < value < upper
+    assert (
+        evaluate["refit_score"].keys() == evaluate["refit_score_lower"].keys() == evaluate["refit_score_upper"].keys()
+    )
+
+    report = watched.store.get(manifest.report.key).decode()
+    assert "<h2>Drift of the columns</h2>" in report
+    assert f"<tr><td>{drift.columns[0].column}</td>" in report
+    low, high = manifest.intervals["candidate"]["neg_log_loss"]
+    assert f"<small>[{low:.4g}, {high:.4g}]</small>" in report
+    assert extract["refit_step_store_requests"][NONE] > 5
+    assert evaluate["refit_step_store_retries"][NONE] == 0
+
+
 def test_a_failed_run_keeps_the_last_success_and_a_restarted_pushgateway_learns_it(
     watched: Case, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -61,13 +61,9 @@ def test_what_was_forgotten_is_pushed_again_from_the_records(
         assert called.code == 0, called.err
         after = {group: fresh.series("loans", group) for group in GROUPS}
     for group in GROUPS:
-        assert set(after[group]) <= set(before[group])
         for name in set(after[group]) - WRITTEN_ANEW:
             assert after[group][name] == pytest.approx(before[group][name], abs=1.0, nan_ok=True), name
-    assert after["run"].keys() == before["run"].keys()
-    assert after["train"].keys() == before["train"].keys()
-    lost = before["extract"].keys() - after["extract"].keys()  # what only the run before the failed one had said
-    assert lost == {"refit_rows", "refit_rows_new_since_verdict", "refit_step_last_success_timestamp_seconds"}
+        assert set(after[group]) == set(before[group])
 
 
 def test_the_text_is_what_prometheus_would_scrape_and_json_is_the_same(watched: Case) -> None:

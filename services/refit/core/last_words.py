@@ -20,6 +20,7 @@ from refit.core.errors import RefitError
 from refit.core.logs import redact
 from refit.core.memory_limit import memory_limit_bytes
 from refit.core.store import ObjectStore
+from refit.core.traffic import TRAFFIC, Requests
 
 MESSAGE_BYTES: Final = 4096
 """What Kubernetes keeps of a termination message, counted from its end."""
@@ -44,6 +45,7 @@ class LastWords:
     progress: str = ""
     waited_seconds: float | None = None
     _begun: float = field(default_factory=time.monotonic)
+    _before: Requests = field(default_factory=lambda: TRAFFIC.so_far)
 
     def tell(self, progress: str) -> None:
         """The message says how far the step is."""
@@ -71,6 +73,7 @@ class LastWords:
                 store.put(keys.artifact(self.run_id, self.step, self.attempt, "attempt.json"), body)
 
     def _now(self, failure: Failure | None, progress: str) -> Termination:
+        requests = TRAFFIC.so_far.since(self._before)
         return Termination(
             step=self.step,
             run_id=self.run_id,
@@ -82,6 +85,8 @@ class LastWords:
             seconds=time.monotonic() - self._begun,
             max_rss_bytes=max_rss_bytes(),
             cpu_seconds=sum(os.times()[:4]),
+            store_requests=requests.sent,
+            store_retries=requests.repeated,
             memory_limit_bytes=memory_limit_bytes(),
             waited_seconds=self.waited_seconds,
         )

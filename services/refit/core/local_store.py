@@ -20,6 +20,7 @@ from refit.core.effects import effect
 from refit.core.errors import ConfigError
 from refit.core.mounts import NETWORK_TYPES, file_system, mount_table
 from refit.core.store import Conflict, Entry, Listed, NotFound
+from refit.core.traffic import TRAFFIC
 from refit.core.writer import ArtifactWriter
 
 _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -96,6 +97,7 @@ class LocalStore:
     @contextmanager
     def _opened(self, key: str) -> Iterator[IO[bytes]]:
         path = self._path(key)
+        TRAFFIC.count(sent=1)
         with disk(f"read {key}", self.url):
             try:
                 file = path.open("rb")
@@ -105,6 +107,7 @@ class LocalStore:
                 yield file
 
     def exists(self, key: str) -> bool:
+        TRAFFIC.count(sent=1)
         with disk(f"look at {key}", self.url):
             try:
                 return stat.S_ISREG(self._path(key).stat().st_mode)
@@ -137,6 +140,7 @@ class LocalStore:
     def _scan(self, folder: str) -> Sequence["os.DirEntry[str]"]:
         """The folder's entries in key order, in which a folder's name ends in `/`."""
         whole = self._prefix + folder
+        TRAFFIC.count(sent=1)
         with disk(f"list {folder}", self.url):
             try:
                 with os.scandir(self._root / whole) as entries:
@@ -184,6 +188,7 @@ class LocalStore:
     @contextmanager
     def writer(self, key: str) -> Iterator[ArtifactWriter]:
         path = self._path(key)
+        TRAFFIC.count(sent=1)
         with self._folder.staged() as staged, ArtifactWriter(key, staged.write) as writer:
             yield writer
             staged.sync()
@@ -197,11 +202,13 @@ class LocalStore:
                 self._folder.remove(path)
 
     def sweep(self, older_than: timedelta) -> int:
+        TRAFFIC.count(sent=1)
         with disk("sweep", self.url):
             return self._folder.sweep(older_than, self._clock)
 
     @contextmanager
     def _staged(self, key: str) -> Iterator[Staged]:
+        TRAFFIC.count(sent=1)
         with disk(f"write {key}", self.url), self._folder.staged() as staged:
             yield staged
 

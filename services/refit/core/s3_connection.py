@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from refit.core.logs import logger
 from refit.core.s3_errors import BOTOCORE, is_transient, mapped
+from refit.core.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -87,6 +88,7 @@ class S3Connection:
             self.client = _client(limits)
         except (*BOTOCORE, ValueError) as error:
             raise mapped(error, "connect", url, "its server") from error
+        self.client.meta.events.register("before-send.s3", _count)  # once for each that goes out
         self.endpoint = _host(self.client.meta.endpoint_url)
 
     def call(self, doing: str, url: str, request: Callable[[], Result]) -> Result:
@@ -111,6 +113,7 @@ class S3Connection:
                 spent = self._clock() - started + pause + self.limits.read_seconds
                 if not is_transient(error) or spent > self.limits.call_seconds:
                     raise failure from error
+                TRAFFIC.count(repeated=1)
                 if repetition:  # a single one is everyday life
                     logger().warning("the store is asked again", why=failure.message, repetition=repetition + 1)
                 self._sleep(pause)
@@ -151,6 +154,10 @@ class Upload(io.BytesIO):
         if not self._limits.allows(self.tell(), time.monotonic() - self._started):
             raise ReadTimeoutError(endpoint_url=self._endpoint)
         return super().read(size)
+
+
+def _count(**_: object) -> None:
+    TRAFFIC.count(sent=1)
 
 
 def _client(limits: Limits) -> "S3Client":

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from refit.core.s3_connection import S3Connection
 from refit.core.s3_errors import StoreAway, is_missing, status_of
 from refit.core.store import NotFound
+from refit.core.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -42,6 +43,7 @@ class Download:
             except StoreAway:
                 if self._received - before < PROGRESS_BYTES:
                     raise
+                TRAFFIC.count(repeated=1)
 
     def _receive(self) -> None:
         try:

@@ -45,8 +45,10 @@ def of_attempt(
     yield m.STEP_MEMORY_LIMIT.at(inf if said.memory_limit_bytes is None else said.memory_limit_bytes)
     if said.waited_seconds is not None:
         yield m.STEP_WAIT.at(said.waited_seconds)
+    yield m.STEP_REQUESTS.at(said.store_requests)
+    yield m.STEP_RETRIES.at(said.store_retries)
     if manifest is not None:
-        yield from _of_manifest(manifest)
+        yield from of_manifest(manifest)
 
 
 def of_death(failure: Failure | None, at: datetime, said: Termination | None) -> Iterator[Sample]:
@@ -68,7 +70,8 @@ def of_end(failure: Failure | None, at: datetime) -> Iterator[Sample]:
     yield m.STEP_EXIT.at(failure.exit_code if failure else 0, _class(failure))
 
 
-def _of_manifest(manifest: Manifest) -> Iterator[Sample]:
+def of_manifest(manifest: Manifest) -> Iterator[Sample]:
+    """What a step that ended well has counted and measured."""
     if isinstance(manifest, ExtractManifest):
         yield from _rows(manifest.rows.model_dump())
         yield m.ROWS_NEW_SINCE_VERDICT.at(manifest.new_since_verdict)

@@ -55,6 +55,7 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
     version = known(partial(read_version, store, move.version)) if move else None
     promoted_at = known(partial(stands_since, store, move)) if move else None
     pipeline = read_pipeline(store, file)
+    max_age = pipeline.slo.max_age if pipeline else None
     past = _look_back(store, promoted_at)
     return Standing(
         succeeded_at=past.succeeded_at,
@@ -67,9 +68,9 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
         scores=version.scores if version else {},
         quarantine_limit=pipeline.on_bad_row.max_fraction if pipeline else None,
         unconfirmed=past.unconfirmed,
-        awaits_approval=_awaits_approval(store, past.decided),
-        max_age=(max_age := pipeline.slo.max_age if pipeline else None),
+        max_age=max_age,
         fresh_share=known(partial(read_fresh_share, store, max_age, now)) if max_age else None,
+        awaits_approval=_awaits_approval(store, past.decided),
     )
 
 

@@ -25,6 +25,7 @@ from refit.core.s3_connection import S3Connection
 from refit.core.s3_errors import BucketMissing, StoreAway, StoreDenied, StoreFull
 from refit.core.s3_store import S3Store
 from refit.core.store import ConditionsIgnored, Conflict, NotFound
+from refit.core.traffic import TRAFFIC
 from tests.faults.gates import wait_until
 from tests.fixtures.proxy import (
     Action,
@@ -84,8 +85,12 @@ def hasty(store: S3Store, hasty_store: S3Store) -> S3Store:
 @uses
 @pytest.mark.parametrize("burst", [answer(503, "SlowDown"), drop_answer], ids=["slow down", "answer lost"])
 def test_a_burst_of_errors_is_sat_out(store: S3Store, proxy: Proxy, use: Use, burst: Action, tmp_path: Path) -> None:
+    before, seen = TRAFFIC.so_far, len(proxy.requests)
     proxy.add(Fault(burst, times=2))
     use(store, tmp_path)
+    requests = TRAFFIC.so_far.since(before)
+    assert requests.repeated == 2
+    assert requests.sent == len(proxy.requests) - seen > 2
 
 
 @pytest.mark.parametrize(

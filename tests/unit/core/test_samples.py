@@ -145,12 +145,18 @@ def test_a_score_has_the_ends_of_its_interval_or_none_at_all() -> None:
     assert isnan(found["refit_score_upper", "candidate", "recall"])
 
 
+def test_requests_to_the_store_are_told_of_failed_attempts_too() -> None:
+    words = said(failure=FAILURE, store_requests=40, store_retries=3)
+    found = told(list(samples.of_attempt(NOW, LATER, words, None)))
+    assert (found["refit_step_store_requests",], found["refit_step_store_retries",]) == (40, 3)
+
+
 @pytest.mark.parametrize(
     ("standing", "max_age", "share"),
     [(Standing(max_age=timedelta(days=10), fresh_share=0.75), 864000.0, 0.75), (Standing(), nan, nan)],
     ids=["an objective", "none any more"],
 )
 def test_the_objective_and_its_share_are_told(standing: Standing, max_age: float, share: float) -> None:
-    found = told(list(samples.of_production(standing)))
+    found = told(list(samples.of_run(NOW, outcome(), standing)))
     assert found["refit_slo_max_age_seconds",] == pytest.approx(max_age, nan_ok=True)
     assert found["refit_slo_fresh_ratio",] == pytest.approx(share, nan_ok=True)

@@ -98,6 +98,9 @@ class Termination(Record):
     max_rss_bytes: int
     cpu_seconds: float = 0.0
     """Of the process and of the children that it has waited for."""
+    store_requests: int = 0
+    """Sent to the store so far, retries too."""
+    store_retries: int = 0
     memory_limit_bytes: int | None = None
     """Of its container; None: no limit."""
     waited_seconds: float | None = None
