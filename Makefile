@@ -30,10 +30,10 @@ IN_TEST_ROOM = room=$$(mktemp -d -p "$$($(TEST_ROOM))" refit-tests-XXXXXX) && ch
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check helm manifests deploy-dev lock bench images smoke e2e e2e-all clean
+.PHONY: help run test test-monitoring fuzz check helm manifests deploy-dev lock bench images smoke e2e e2e-all clean
 
 help: ## show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the weeks that follow (ARGS=--fresh: anew)
 	@$(BIN)/refit demo $(ARGS)
@@ -41,10 +41,13 @@ run: $(VENV)/demo.stamp ## retrain on real flights for eight weeks; again: the w
 test: $(VENV)/dev.stamp ## run all tests (ARGS="-k gate -n 0" for some)
 	@$(IN_TEST_ROOM) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-monitoring: $(VENV)/dev.stamp ## run the tests of alerts and dashboards, with real servers on ports of their own
+	@$(IN_TEST_ROOM) $(BIN)/python -m pytest -n 2 tests/monitoring tests/unit/docs/test_runbook.py $(ARGS)
+
 fuzz: $(VENV)/dev.stamp ## try 10,000 generated files and 1,000 generated tables: half an hour
 	@$(IN_TEST_ROOM) REFIT_FUZZ=1 $(BIN)/python -m pytest -n 2 tests/unit/core/test_config_properties.py tests/faults/test_tables.py $(ARGS)
 
-check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
+check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -52,6 +55,7 @@ check: $(VENV)/dev.stamp ## lint, types, import directions, locked requirements
 	$(BIN)/python requirements/lock.py --check
 	$(BIN)/python helm/policies.py --check
 	$(BIN)/python k8s/render.py --check
+	$(BIN)/python monitoring/generate.py --check
 
 helm: $(VENV)/dev.stamp ## build helm with Go for the chart's tests, unless it is there: minutes, once
 	@command -v helm >/dev/null || test -x $(BIN)/helm || { command -v go >/dev/null && \

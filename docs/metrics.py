@@ -61,9 +61,9 @@ hangs on it. Columns drift with the seasons while a model is fine; the gate judg
 
 Each end of a score's interval holds with `evaluate.confidence`, so that both do with 90 % by default. It takes rows of
 one entity and of one day as one, as the interval of the gain does, and tells how far the score of this model would move
-on other rows. It is no comparison: the same rows move both models, so that intervals may overlap while the gain, whose own
-interval pairs the rows, is proven. There is none where the gate would find too little data in the rows that carry the
-variance, nor for scores outside of the gate that only hundreds of scorings could tell.
+on other rows. It is no comparison: the same rows move both models, so that intervals may overlap while the gain, whose
+own interval pairs the rows, is proven. There is none where the gate would find too little data in the rows that carry
+the variance, nor for scores outside of the gate that only hundreds of scorings could tell.
 """
 
 

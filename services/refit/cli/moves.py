@@ -49,8 +49,9 @@ def promote(target: str, version: str, evaluated: bool, reason: str, store: str 
     verdict = registry.read_version(place.store, version).verdict
     if verdict.result != "accepted":
         talk(f"note: its verdict was {verdict.result}: {verdict.reason}")
-    _tell(place, move, as_json=as_json)
+    _tell(place.name, move, as_json=as_json)
     _push(place)
+    _notify(place, move)
     _note_changes(place.store, version)
     talk(f"next: refit status {place.name}; to take it back: refit rollback {place.name} --reason '…'")
 
@@ -69,8 +70,9 @@ def rollback(target: str, to: str | None, reason: str, store: str | None, as_jso
     place = find(target, store)
     with _overtaken(place.name):
         move = hand.rollback(place.store, to, who=created_by(), why=reason, now=datetime.now(UTC))
-    _tell(place, move, as_json=as_json)
+    _tell(place.name, move, as_json=as_json)
     _push(place)
+    _notify(place, move)
     _note_changes(place.store, move.version)
     talk(f"promotions are on hold now; next, when that is settled: refit release {place.name} --reason '…'")
 
@@ -85,8 +87,9 @@ def release(target: str, reason: str, store: str | None, as_json: bool) -> None:
     place = find(target, store)
     with _overtaken(place.name):
         move = hand.release(place.store, who=created_by(), why=reason, now=datetime.now(UTC))
-    _tell(place, move, as_json=as_json)
+    _tell(place.name, move, as_json=as_json)
     _push(place)
+    _notify(place, move)
     talk("accepted candidates are promoted by themselves again; next: refit run FILE")
 
 
@@ -118,10 +121,13 @@ def _push(place: Place) -> None:
         talk(f"note: the metrics were not pushed: {why}; later: refit metrics {place.name} --push")
 
 
-def _tell(place: Place, move: Move, *, as_json: bool) -> None:
-    name = place.name
+def _notify(place: Place, move: Move) -> None:
+    """The file's webhook learns of the move; one that fails is a warning."""
     if untold := tell_of_move(place.store, move, os.environ):
         talk(f"{paint('warning', 'odd', err=True)}  nobody was told of the move: {untold}")
+
+
+def _tell(name: str, move: Move, *, as_json: bool) -> None:
     if as_json:
         say_json({"format": 1, "pipeline": name, "move": move.model_dump(mode="json", by_alias=True)})
     elif move.kind == "release":

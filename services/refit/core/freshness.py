@@ -135,7 +135,7 @@ def _begun_by_id(run_id: str) -> datetime:
 def _confirmed_by(store: ObjectStore, run_id: str) -> datetime | None:
     """When the run replaced or confirmed the champion, as publish has it; None: it did neither."""
     outcome = _outcome(store, run_id)
-    return outcome.finished_at if outcome and (outcome.confirmed or outcome.outcome == "promoted") else None
+    return outcome.finished_at if outcome is not None and outcome.confirmed else None
 
 
 def _moves(store: ObjectStore, since: datetime) -> Iterator[datetime]:

@@ -139,8 +139,8 @@ class Runner:
         self._attempts = {}
         run_id = self.identity.run_id or new_run_id(datetime.now(UTC))
         if self.identity.run_id and (ended := read_outcome(store, run_id)):
-            run = read_run(store, run_id)
-            self._tell_end(store, run, ended, self.notify(store, run, ended))  # its writer may have died before it did
+            run = read_run(store, run_id)  # whoever wrote its end may have died before it could tell it
+            self._tell_end(store, run, ended, self.notify(store, run, ended))
             return ended
         lock = Lock(store, self.identity.holder(run_id), partial(settle_now, store), self.identity.gone)
         lock.acquire(
@@ -256,8 +256,7 @@ class Runner:
             attempt, ended = Attempt(self.store.url, run.pipeline, run.run_id, step, number), None
             failure = self._store_away(store, run, step, lock)
             if failure is None:
-                ended = self._attempt(store, attempt)
-                failure = failure_of(ended, step)
+                ended, failure = self._attempt(store, attempt)
             pause = _pause(patience, attempt, ended, failure) if failure else None
             is_done = failure is None or _did_all(store, run.run_id, step, failure, last=pause is None)
             if ended is not None:
@@ -285,13 +284,14 @@ class Runner:
             return describe(error, step)
         return None
 
-    def _attempt(self, store: ObjectStore, attempt: Attempt) -> Ended:
-        """The attempt has ended, and its log stands."""
+    def _attempt(self, store: ObjectStore, attempt: Attempt) -> tuple[Ended, Failure | None]:
+        """How the attempt ended, and why it failed if it did; its log stands."""
         self._attempts[attempt.step] = attempt.number
         self.listen(StepStarted(attempt.step, attempt.number))
         ended = self.executor.execute(attempt, lambda line: self._tell(attempt.step, line))
-        _keep_log(store, attempt, ended, failure_of(ended, attempt.step))
-        return ended
+        failure = failure_of(ended, attempt.step)
+        _keep_log(store, attempt, ended, failure)
+        return ended, failure
 
     def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
         """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""

@@ -157,6 +157,6 @@ def test_requests_to_the_store_are_told_of_failed_attempts_too() -> None:
     ids=["an objective", "none any more"],
 )
 def test_the_objective_and_its_share_are_told(standing: Standing, max_age: float, share: float) -> None:
-    found = told(list(samples.of_run(NOW, outcome(), standing)))
+    found = told(list(samples.of_production(standing)))
     assert found["refit_slo_max_age_seconds",] == pytest.approx(max_age, nan_ok=True)
     assert found["refit_slo_fresh_ratio",] == pytest.approx(share, nan_ok=True)
