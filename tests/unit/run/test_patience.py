@@ -9,7 +9,7 @@ import pytest
 from refit.core import keys
 from refit.core.artifacts import describe
 from refit.core.config import parse_pipeline
-from refit.core.domain import Failure, Outcome
+from refit.core.domain import Failure, Outcome, Pause
 from refit.core.errors import DependencyError
 from refit.core.lock import Lock
 from refit.core.objective import USUAL_PAUSES, spread
@@ -87,6 +87,17 @@ def test_what_does_not_pass_by_waiting_is_tried_as_usual(store: ObjectStore, err
 def test_other_files_are_tried_as_they_say(store: ObjectStore, slo: dict[str, str], expected: list[Any]) -> None:
     outcome, pauses = walked(store, Away(store, "dependency", 99), **slo)
     assert (outcome.outcome, outcome.exit_code, pauses) == ("failed", 75, expected)
+
+
+def test_a_long_pause_is_noted_for_those_who_ask(store: ObjectStore) -> None:
+    outcome, _ = walked(store, Away(store, "dependency", 4), max_age="10d")
+    assert outcome.run_id is not None
+    key = keys.pause(outcome.run_id)
+    found = Pause.from_json(store.under("loans/").get(key), key)
+    assert (found.step, found.number, found.failure.message) == ("extract", 4, "away")
+    assert found.until == pytest.approx(datetime.now(UTC) + timedelta(seconds=320), abs=timedelta(seconds=30))
+    short, _ = walked(store, Away(store, "dependency", 2), max_age="10d")
+    assert not store.under("loans/").exists(keys.pause(short.run_id or ""))
 
 
 def test_an_outage_to_the_end_leaves_the_run_failed(store: ObjectStore) -> None:
