@@ -15,14 +15,14 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 
-from monitoring import rules  # noqa: E402  found by the line above
+from monitoring import dashboards, page, rules  # noqa: E402  found by the line above
 from monitoring.alerts import Setting  # noqa: E402
 from monitoring.series import Series  # noqa: E402
 
 
 def files() -> dict[str, str]:
     """Path within the repository and text of each file."""
-    return {**rules.files()}
+    return {**rules.files(), **dashboards.files(), **page.files()}
 
 
 def of_ones_own(asked: argparse.Namespace) -> dict[str, str]:
