@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monitoring.dashboards import boards
-from tests.fixtures.chart import EVERYTHING, Refused, Rendered, render
+from tests.fixtures.chart import EVERYTHING, TELLING, Refused, Rendered, render
 
 LIMIT_BYTES = 262_144
 """Of an object's annotations, where `kubectl apply` keeps all of it; a ConfigMap may have four times as much."""
@@ -33,7 +33,7 @@ def test_they_come_as_they_were_generated_and_helm_fills_no_braces_in() -> None:
 
 
 def test_label_and_folder_are_those_of_the_sidecar() -> None:
-    metadata = found(render(values=EVERYTHING, needed=False))["metadata"]
+    metadata = found(render(values=EVERYTHING, needed=False, file=TELLING))["metadata"]
     assert metadata["labels"]["dashboards"] == "grafana"
     assert "grafana_dashboard" not in metadata["labels"]
     assert metadata["annotations"] == {"folder": "Machine learning"}
