@@ -45,11 +45,8 @@ def main(arguments: list[str]) -> int:
     wanted = {ROOT / name: text for name, text in files().items()}
     if asked.check:
         stale = sorted(path for path, text in wanted.items() if not path.exists() or path.read_text() != text)
-        print(
-            *(f"{path.relative_to(ROOT)} is stale: run python monitoring/generate.py\n" for path in stale),
-            sep="",
-            end="",
-        )
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run python monitoring/generate.py")
         return 1 if stale else 0
     if asked.into:
         wanted = {asked.into / name: text for name, text in of_ones_own(asked).items()}

@@ -49,7 +49,7 @@ class Monitors:
     def start(self) -> None:
         """What is pushed to pushgateway:9091 is judged by the rules each second, and told to the listener."""
         # Cases wait for no alert longer than for the path that it takes.
-        rules = re.sub(r"\bfor: \w+", "for: 0s", RULES.read_text())
+        rules = re.sub(r"\b(for|interval): \w+", r"\1: 1s", RULES.read_text())
         prometheus = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "scrape_configs": [_scraped("pushgateway:9091")],
