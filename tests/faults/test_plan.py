@@ -75,6 +75,18 @@ def test_the_lines_of_a_plan(case: Case) -> None:
     assert told["next"] == "refit run refit.yaml"
 
 
+def test_a_plan_tells_how_often_a_step_is_tried_and_until_when(case: Case) -> None:
+    case.good()
+    file = edited(slo={"max_age": "3d"})
+    told = plan(case, "--json", days=SECOND + 7, file=file).document["on_failure"]
+    assert (told["action"], told["max_age_seconds"], told["ends"]) == ("retry", 259200.0, "objective")
+    assert told["attempts"] == len(told["pauses_seconds"]) + 1 == 19
+    assert told["until"] < told["ends_at"]
+    out = plan(case, days=SECOND + 7, file=file).out
+    assert "a step is tried up to 19 times until 20" in out
+    assert "before the objective (3d) breaks, at 20" in out
+
+
 def test_a_plan_tells_how_long_a_search_may_take(case: Case) -> None:
     search = {"n_iter": 9, "cv": 3, "time_budget": "10m", "space": {"C": {"loguniform": [0.1, 9.0]}}}
     file = edited(model={"search": search})

@@ -8,7 +8,8 @@ import pytest
 
 from refit.core import keys
 from refit.core.webhook import NotTold
-from tests.faults.case import SECOND, Case, edited
+from tests.faults.case import SECOND, THIRD, Case, edited
+from tests.fixtures import loans
 from tests.fixtures.webhook import Receiver, receiver
 
 __all__ = ["receiver"]
@@ -73,3 +74,18 @@ def test_a_webhook_that_fails_changes_no_outcome_and_is_recorded(
     assert outcome.run_id is not None and outcome.exit_code == 0
     key = keys.untold(outcome.run_id)
     assert VARIABLE in NotTold.from_json(told.store.get(key), key).reason
+
+
+def test_the_command_tells_the_webhook_and_warns_where_it_could_not(case: Case, receiver: Receiver) -> None:
+    path = case.scratch / "refit.yaml"
+    path.write_bytes(FILE)
+    words = ("run", str(path), "--as-of")
+    settings = {"REFIT_SOURCE_DSN": case.dsn, VARIABLE: receiver.url}
+    done = case.calls(*words, loans.at(SECOND).isoformat(), settings=settings).done()
+    assert (done.code, len(receiver.texts)) == (0, 1), done.err
+    assert receiver.texts[0].startswith("loans promoted 20")
+    receiver.status = 500
+    done = case.calls(*words, loans.at(THIRD).isoformat(), settings=settings).done()
+    assert done.code == 0
+    assert f"nobody was told of the run's end: the webhook of {VARIABLE}: it answered 500" in done.err
+    assert receiver.url not in done.err

@@ -6,7 +6,7 @@ not told, nor one that a retry mended, and a recovery is. The ref moves after a 
 tells it once more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -182,11 +182,12 @@ def tell_of_run(store: ObjectStore, run: RunRecord, outcome: Outcome, environmen
 
     The caller holds the lock. Why it does not is kept with the run.
     """
-    reason = ""
+    pipeline = _pipeline(lambda: (run.file.key, artifacts.read(store, run.file)))
+    webhook = webhook_of(pipeline, environment) if pipeline else None
+    if pipeline is None or webhook is None:
+        return ""
     try:
-        pipeline = parse_pipeline(artifacts.read(store, run.file), run.file.key)
-        if (webhook := webhook_of(pipeline, environment)) is not None:
-            reason = _tell_of_run(store, webhook, pipeline, outcome)
+        reason = _tell_of_run(store, webhook, pipeline, outcome)
     except RefitError as error:
         reason = f"what the webhook has to be told is not known: {error.message}"
     if reason:
@@ -212,13 +213,11 @@ def _tell_of_run(store: ObjectStore, webhook: Webhook, pipeline: Pipeline, outco
 
 def tell_of_move(store: ObjectStore, move: Move, environment: Mapping[str, str]) -> str:
     """The webhook knows of a move by hand; returns why it does not, or nothing."""
+    pipeline = _pipeline(lambda: newest_file(store))
+    webhook = webhook_of(pipeline, environment) if pipeline else None
+    if pipeline is None or webhook is None:
+        return ""
     try:
-        newest = newest_file(store)
-        if newest is None:
-            return ""
-        pipeline = parse_pipeline(newest[1], newest[0])
-        if (webhook := webhook_of(pipeline, environment)) is None:
-            return ""
         found = read_ref(store, "told", ToldRef)
         after = after_move(found[0] if found else None, move)
         if reason := webhook.tell(tuple(of_move(move, _scene(store, pipeline)))):
@@ -226,6 +225,15 @@ def tell_of_move(store: ObjectStore, move: Move, environment: Mapping[str, str])
         return _note(store, found, after, move.at)
     except RefitError as error:
         return f"what the webhook has to be told is not known: {error.message}"
+
+
+def _pipeline(read: Callable[[], tuple[str, bytes] | None]) -> Pipeline | None:
+    """The file by its key and bytes; one that is lost, or of another version of refit, names nobody."""
+    try:
+        found = read()
+        return parse_pipeline(found[1], found[0]) if found else None
+    except RefitError:
+        return None
 
 
 def webhook_of(pipeline: Pipeline, environment: Mapping[str, str]) -> Webhook | None:

@@ -7,11 +7,11 @@ from typing import Any
 from refit.cli.past import Held, PastRun, read_lock, read_past
 from refit.cli.runs import iso, summary
 from refit.cli.words import age, figure
-from refit.core import artifacts
+from refit.core import artifacts, keys
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.config_sections import Schedule
 from refit.core.cron import next_time
-from refit.core.domain import Move, SnapshotRef, VerdictRef, Version
+from refit.core.domain import Move, Pause, SnapshotRef, VerdictRef, Version
 from refit.core.errors import RefitError
 from refit.core.freshness import read_fresh_share
 from refit.core.refs import read_ref
@@ -61,6 +61,8 @@ class Overview:
     """The file that the last run kept."""
     fresh_share: float | None = None
     """Of the last 28 days, or of those since the first champion, within the objective."""
+    pause: Pause | None = None
+    """The last one that the run which goes on has noted."""
 
     @property
     def schedule(self) -> Schedule | None:
@@ -92,7 +94,7 @@ class Overview:
         """What a person has to do or to wait for; empty when all is well."""
         last, move = self.last_run, self.champion.move if self.champion else None
         if last is not None and last.state == "running":
-            return f"{last.run_id} is running"
+            return f"{last.run_id} {self._waits() or 'is running'}"
         if last is not None and last.state in ("failed", "superseded", "dead"):
             return self._repair(last)
         if move is not None and move.hold is not None:
@@ -100,6 +102,15 @@ class Overview:
         if last is not None and last.state == "awaiting_approval" and not self._moved_since(last):
             return f"refit promote {self.name} {last.run_id} --reason '…'"
         return ""
+
+    def _waits(self) -> str:
+        """What a run waits for that goes on and tries a step again later; empty for one that works."""
+        pause = self.pause
+        if pause is None or pause.until <= self.at:
+            return ""
+        again = age((pause.until - self.at).total_seconds(), short=True)
+        times = "once" if pause.number == 1 else f"{pause.number} times"
+        return f"waits: {pause.step} has failed {times} ({pause.failure.error_class}), again in {again}"
 
     def _repair(self, last: PastRun) -> str:
         """What comes after a run that failed; nothing after one that a newer model has overtaken."""
@@ -135,8 +146,16 @@ class Overview:
             "watermark": iso(self.watermark),
             "last_run": summary(self.last_run) if self.last_run else None,
             "objective": self._objective_document(),
+            "waits": self._waits_document(),
             "lock": {"run_id": held.holder.run_id, "expires_at": iso(held.expires_at)} if held else None,
         }
+
+    def _waits_document(self) -> dict[str, Any] | None:
+        pause = self.pause
+        if pause is None or not self._waits():
+            return None
+        failure = pause.failure.model_dump(mode="json", by_alias=True)
+        return {"step": pause.step, "attempt": pause.number, "until": iso(pause.until), "error": failure}
 
     def _objective_document(self) -> dict[str, Any] | None:
         if self.max_age is None:
@@ -171,6 +190,7 @@ def read_overview(store: ObjectStore, name: str, now: datetime) -> Overview:
         last_run=last,
         held=held if held and held.alive else None,
         pipeline=pipeline,
+        pause=_pause(store, last) if last and last.state == "running" else None,
         fresh_share=read_fresh_share(store, max_age, now) if max_age else None,
     )
 
@@ -189,6 +209,14 @@ def _read_champion(store: ObjectStore) -> Champion | None:
         version = None
     fresh = confirmed_at if confirmed_at and confirmed_at >= promoted_at else None
     return Champion(move, promoted_at, fresh, version)
+
+
+def _pause(store: ObjectStore, last: PastRun) -> Pause | None:
+    key = keys.pause(last.run_id)
+    try:
+        return Pause.from_json(store.get(key), key)
+    except RefitError:
+        return None
 
 
 def _file(store: ObjectStore, last: PastRun | None) -> Pipeline | None:

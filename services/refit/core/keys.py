@@ -10,6 +10,7 @@ All keys are relative to the pipeline's own prefix, so that a bucket can move:
     runs/<run_id>/train/checkpoint-<n>.json       create-once: how far a fit over batches has come
     runs/<run_id>/logs/<step>-<number>.txt        what an attempt wrote to stderr
     runs/<run_id>/logs/<step>-<number>.json       where the attempt ran, on Kubernetes
+    runs/<run_id>/logs/pause.json                 what the run waits for before its next attempt
     runs/<run_id>/logs/push.json                  why the run's metrics were not pushed
     runs/<run_id>/logs/webhook.json               why the webhook does not know of the run's end
     runs/<run_id>/outcome.json                    create-once
@@ -84,6 +85,10 @@ def attempt_place(run_id: str, step: str, number: int) -> str:
 
 def unpushed(run_id: str) -> str:
     return f"runs/{run_id}/logs/push.json"
+
+
+def pause(run_id: str) -> str:
+    return f"runs/{run_id}/logs/pause.json"
 
 
 def untold(run_id: str) -> str:

@@ -39,8 +39,9 @@ from refit.run.events import (
     StepTold,
     Waiting,
 )
-from refit.run.executor import Attempt, Ended, Executor, failure_of, is_retried, pause_after, signal_of
+from refit.run.executor import Attempt, Ended, Executor, failure_of, signal_of
 from refit.run.identity import Identity
+from refit.run.pauses import note, pause_before_next
 from refit.run.request import Maker, Request, new_run, patience_of, refuse_future, repeated_run
 from refit.run.rerun import Rerun
 from refit.run.telemetry import Telemetry
@@ -257,7 +258,7 @@ class Runner:
             failure = self._store_away(store, run, step, lock)
             if failure is None:
                 ended, failure = self._attempt(store, attempt)
-            pause = _pause(patience, attempt, ended, failure) if failure else None
+            pause = pause_before_next(patience, attempt, ended, failure) if failure else None
             is_done = failure is None or _did_all(store, run.run_id, step, failure, last=pause is None)
             if ended is not None:
                 self._telemetry.attempt_ended(step, ended, None if is_done else failure)
@@ -267,6 +268,7 @@ class Runner:
             self.listen(StepFailed(step, number, failure, pause))
             if pause is None:
                 return failure
+            note(store, attempt, failure, pause)
             self.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -338,15 +340,6 @@ def _manifest(store: ObjectStore, run_id: str, step: StepName) -> Manifest:
     if manifest is None:
         raise StepMissing(run_id, step)
     return manifest
-
-
-def _pause(patience: Patience, attempt: Attempt, ended: Ended | None, failure: Failure) -> float | None:
-    """Seconds to the next attempt; None: there is none."""
-    planned = patience.planned(attempt.number, failure.error_class) if is_retried(failure) else None
-    if planned is None:
-        return None
-    now = datetime.now(UTC)
-    return patience.fitted(attempt.number, pause_after(attempt, ended, planned, now) if ended else planned, now)
 
 
 def _did_all(store: ObjectStore, run_id: str, step: StepName, failure: Failure, *, last: bool) -> bool:

@@ -221,6 +221,15 @@ def test_what_stands_in_the_way_is_told(days: Days, receiver: Receiver) -> None:
     assert len(receiver.texts) == 1
 
 
+def test_a_file_that_cannot_be_read_names_nobody(days: Days, receiver: Receiver, call: Call) -> None:
+    days.run(put_promoted)
+    days.run(put_promoted)
+    days.store.put(keys.pipeline_file("20261122t070000-aaaa"), b"apiVersion: refit/v9")
+    called = call("rollback", "loans", "--reason", "worse")
+    assert (called.code, len(receiver.texts)) == (0, 2)
+    assert "nobody was told" not in called.err
+
+
 def test_check_and_plan_say_that_nobody_would_be_told(
     root: ObjectStore, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

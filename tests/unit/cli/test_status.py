@@ -11,7 +11,7 @@ from refit.cli.past import Held, read_lock
 from refit.cli.status import lines
 from refit.core import hand, keys, registry
 from refit.core.artifacts import describe
-from refit.core.domain import Holder, LockRef
+from refit.core.domain import Failure, Holder, LockRef, Pause
 from refit.core.local_store import LocalStore
 from refit.core.lock import this_process
 from refit.core.refs import move_ref
@@ -46,7 +46,17 @@ def test_the_document_is_the_one_of_cli_md(store: ObjectStore, call: Call) -> No
     put_promoted(store, FIRST, NOW - 2 * WEEK)
     put_promoted(store, SECOND, NOW - WEEK)
     document = call("status", "loans", "--json").document
-    assert set(document) == {"format", "pipeline", "champion", "hold", "watermark", "last_run", "objective", "lock"}
+    assert set(document) == {
+        "format",
+        "pipeline",
+        "champion",
+        "hold",
+        "watermark",
+        "last_run",
+        "objective",
+        "waits",
+        "lock",
+    }
     assert set(document["champion"]) == {
         "version",
         "generation",
@@ -253,6 +263,21 @@ def test_the_objective_is_told_with_how_long_it_was_met(
     document = overview.document()["objective"]
     assert document["is_met"] is cell.endswith("ok")
     assert document["fresh_share_28d"] == pytest.approx(share, abs=1e-3)
+
+
+def test_a_run_that_waits_for_its_next_attempt_says_so(store: ObjectStore) -> None:
+    put_run(store, run_record(FIRST))
+    held_by(store, this_process(FIRST))
+    failure = Failure(error_class="dependency", type="X", exit_code=75, message="the database is away")
+    until = NOW + timedelta(hours=5)
+    pause = Pause(step="extract", number=8, failure=failure, until=until)
+    store.put(keys.pause(FIRST), pause.to_json())
+    overview = read_overview(store, "loans", NOW)
+    assert overview.next() == f"{FIRST} waits: extract has failed 8 times (dependency), again in 5 h"
+    assert overview.document()["waits"]["until"] == "2026-11-20T12:00:00Z"
+    assert overview.document()["waits"]["error"]["message"] == "the database is away"
+    later = read_overview(store, "loans", until)
+    assert (later.next(), later.document()["waits"]) == (f"{FIRST} is running", None)
 
 
 def test_an_objective_counts_from_the_first_champion(store: ObjectStore) -> None:

@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
+from refit.core import keys
+from refit.core.artifacts import describe
 from refit.core.config import parse_pipeline
-from refit.core.domain import Failure, Outcome
+from refit.core.domain import Failure, Outcome, Pause
 from refit.core.errors import DependencyError
 from refit.core.lock import Lock
 from refit.core.objective import USUAL_PAUSES, spread
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, NotTold, RunEnded, StepFailed
 from refit.run.executor import Attempt, Ended
+from refit.run.identity import Identity
 from refit.run.request import Request
 from refit.run.runner import Runner
 from tests.fixtures.past_runs import put_promoted
-from tests.fixtures.records import file
+from tests.fixtures.records import file, put_run, run_record
 from tests.unit.run.test_runner import Scripted
 
 DAY = timedelta(days=1)
@@ -86,6 +89,17 @@ def test_other_files_are_tried_as_they_say(store: ObjectStore, slo: dict[str, st
     assert (outcome.outcome, outcome.exit_code, pauses) == ("failed", 75, expected)
 
 
+def test_a_long_pause_is_noted_for_those_who_ask(store: ObjectStore) -> None:
+    outcome, _ = walked(store, Away(store, "dependency", 4), max_age="10d")
+    assert outcome.run_id is not None
+    key = keys.pause(outcome.run_id)
+    found = Pause.from_json(store.under("loans/").get(key), key)
+    assert (found.step, found.number, found.failure.message) == ("extract", 4, "away")
+    assert found.until == pytest.approx(datetime.now(UTC) + timedelta(seconds=320), abs=timedelta(seconds=30))
+    short, _ = walked(store, Away(store, "dependency", 2), max_age="10d")
+    assert not store.under("loans/").exists(keys.pause(short.run_id or ""))
+
+
 def test_an_outage_to_the_end_leaves_the_run_failed(store: ObjectStore) -> None:
     outcome, pauses = walked(store, Away(store, "dependency", 99), max_age="10d")
     assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
@@ -122,3 +136,24 @@ def test_who_could_not_be_told_changes_nothing(store: ObjectStore) -> None:
     outcome = runner.run(Request(parse_pipeline(text, "refit.yaml"), text, wait_seconds=0.0))
     assert (outcome.exit_code, told) == (0, [outcome])
     assert events[-2:] == [RunEnded(outcome), NotTold("nobody was there")]
+
+
+def test_a_coordinator_that_takes_a_run_up_goes_on_with_its_pauses(store: ObjectStore) -> None:
+    """Its own clock and memory tell it nothing: the run's record and its attempts do."""
+    text, inner, begun_at = file(slo={"max_age": "10d"}), store.under("loans/"), datetime.now(UTC) - timedelta(hours=1)
+    run_id = f"{begun_at:%Y%m%dt%H%M%S}-bbbb"
+    key = keys.pipeline_file(run_id)
+    put_run(inner, run_record(run_id, created_at=begun_at, file=describe(key, text)))
+    inner.put(key, text)
+
+    class Known(Away):
+        def begun(self, attempt: Attempt) -> int:
+            return 5 if attempt.step == "extract" else 0
+
+    executor, events = Known(store, "dependency", 6), list[Event]()
+    runner = Runner(store, executor, events.append, sleep=lambda _: None, identity=Identity(run_id=run_id))
+    outcome = runner.run(Request(parse_pipeline(text, "refit.yaml"), text, wait_seconds=0.0))
+    assert (outcome.run_id, outcome.outcome) == (run_id, "promoted")
+    assert [number for step, number in executor.attempts if step == "extract"] == [5, 6, 7]
+    pauses = [event.retry_seconds for event in events if isinstance(event, StepFailed)]
+    assert pauses == [1280.0, 5120.0]

@@ -16,7 +16,7 @@ from refit.core.domain.manifests import (
 )
 from refit.core.domain.quarantine import Decision, QuarantineRef, Stretch
 from refit.core.domain.refs import Holder, HolderJob, LockRef, OwnerRef, SnapshotRef, ToldRef, VerdictRef
-from refit.core.domain.run import Failure, Outcome, RunRecord, StepSummary, Termination
+from refit.core.domain.run import Failure, Outcome, Pause, RunRecord, StepSummary, Termination
 from refit.core.domain.search import Combination, Searched, SearchTable, Trial
 from refit.core.domain.snapshot import Batch, Column, Part, Rows, Snapshot
 from refit.core.domain.verdict import Check, Line, Look, Opponent, Promise, Reference, ShiftCheck, SliceCheck, Verdict
@@ -55,6 +55,7 @@ __all__ = [
     "OutcomeName",
     "OwnerRef",
     "Part",
+    "Pause",
     "Promise",
     "PublishManifest",
     "QuarantineRef",

@@ -39,6 +39,16 @@ class Failure(Value):
     next: str = ""
 
 
+class Pause(Record):
+    """runs/<run_id>/logs/pause.json: why the run waits, and until when; once that is over it says nothing."""
+
+    step: StepName
+    number: int
+    """Of the attempt that failed."""
+    failure: Failure
+    until: Instant
+
+
 class StepSummary(Value):
     """What one step of a run took."""
 
