@@ -13,6 +13,8 @@ from refit.core.metrics import METRICS
 from tests.monitoring.conftest import Month
 from tests.monitoring.history import SAMPLED_SECONDS, VALUES
 
+pytestmark = pytest.mark.timeout(400)
+"""Whichever test comes first waits for half a month of runs."""
 BOARDS = {board.uid: board.json() for board in boards()}
 QUERIES = [(asked.panel, asked) for board in BOARDS.values() for asked in reading.queries(board, VALUES)]
 
