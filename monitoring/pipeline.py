@@ -7,7 +7,7 @@ from monitoring.board import Board, Row, choice, link, mark
 from monitoring.fleet import PIPELINE_UID, UID
 from monitoring.panels import Panel, graph, stat, timeline
 from monitoring.pipeline_parts import data, quality, resources, steps_of_last_run
-from monitoring.queries import Query, age, here, instant, of
+from monitoring.queries import CHOSEN, Query, age, here, instant, of
 from refit.core import metrics as m
 
 _AGE: Final = age(here(m.CHAMPION_CONFIRMED))
@@ -162,9 +162,9 @@ def pipeline() -> Board:
                 "score",
                 "Score",
                 "The score that candidate and champion are compared by; more is better.",
-                f"label_values({here(m.SCORE)}, score)",
+                f"label_values({of(m.SCORE, pipeline=CHOSEN)}, score)",
             ),
-            choice("check", "Check", "A line of the gate.", f"label_values({here(m.GAIN)}, check)"),
+            choice("check", "Check", "A line of the gate.", f"label_values({of(m.GAIN, pipeline=CHOSEN)}, check)"),
         ],
         marks=[
             mark("Champion changed", moved, "green"),

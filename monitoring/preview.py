@@ -62,9 +62,9 @@ class Server:
         ]
 
     def first(self, query: str) -> str:
-        """The first value that a variable offers."""
+        """The first value that a variable offers; empty: there is none."""
         text, label = query.removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
-        return min(labels[label] for labels, _ in self.now(text))
+        return min((labels[label] for labels, _ in self.now(text)), default="")
 
     def _ask(self, what: str, asked: Mapping[str, str]) -> list[Any]:
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(asked)}", timeout=30) as answer:  # noqa: S310  http

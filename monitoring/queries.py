@@ -40,8 +40,12 @@ def of(metric: Metric, **labels: str) -> str:
 
 
 def here(metric: Metric, **labels: str) -> str:
-    """The series of a metric of the pipeline that the reader has chosen."""
-    return of(metric, pipeline=CHOSEN, **labels)
+    """The series of a metric of the pipeline that the reader has chosen.
+
+    Whatever else a scrape puts on them, as the Operator does with the Pushgateway's pod, would break a line in two.
+    """
+    own = ("pipeline", "step", *(label.name for label in metric.labels))
+    return f"max by ({', '.join(own)}) ({of(metric, pipeline=CHOSEN, **labels)})"
 
 
 def each(metric: Metric, **labels: str) -> str:

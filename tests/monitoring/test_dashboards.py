@@ -167,3 +167,14 @@ def test_legends_name_labels_that_their_series_have() -> None:
                     each.name for name in reading.NAME.findall(asked.expression) for each in BY_NAME[name].labels
                 }
                 assert label in known, asked
+
+
+def test_what_a_scrape_adds_breaks_no_line_in_two() -> None:
+    """Each name stands in an aggregation that keeps refit's own labels; a variable names series, no expression."""
+    for board in BOARDS.values():
+        for asked in reading.queries(board, {}):
+            whole = re.findall(r"(?:max|count) by \([^)]*\) \((refit_\w+)", asked.expression)
+            assert sorted(whole) == sorted(reading.NAME.findall(asked.expression)), asked
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                assert re.match(r"label_values\(refit_\w+[{,]", variable["query"]["query"])

@@ -13,6 +13,8 @@ from refit.core.metrics import METRICS
 from tests.monitoring.conftest import Month
 from tests.monitoring.history import SAMPLED_SECONDS, VALUES
 
+pytestmark = pytest.mark.timeout(400)
+"""Whichever test comes first waits for half a month of runs."""
 BOARDS = {board.uid: board.json() for board in boards()}
 QUERIES = [(asked.panel, asked) for board in BOARDS.values() for asked in reading.queries(board, VALUES)]
 
@@ -115,3 +117,14 @@ def test_a_preview_is_small_and_says_that_it_is_one(month: Month, uid: str, tmp_
         assert path.stat().st_size < 300_000
     with Image.open(tmp_path / "drawn.png") as now, Image.open(kept) as then:
         assert now.size == then.size, "python -m monitoring.preview draws the pictures of the documentation anew"
+
+
+def test_a_preview_of_a_prometheus_takes_the_first_pipeline_and_draws_also_where_nothing_is(
+    month: Month, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = preview.Server(month.prometheus.url, month.history.start, month.history.end - 60)
+    drawn = preview.picture(BOARDS["refit-pipeline"], server, {})
+    assert any("pipeline: churn, score: neg_log_loss" in text.get_text() for text in drawn.texts)
+    preview.main([month.prometheus.url, "--days", "2", "--into", str(tmp_path)])  # of today, when nothing ran
+    assert {path.name for path in tmp_path.iterdir()} == {"dashboard-fleet.png", "dashboard-pipeline.png"}
+    assert capsys.readouterr().out.count("kB") == 2
