@@ -34,6 +34,7 @@ and at the end those of the run. Prometheus scrapes the Pushgateway with `honor_
   `release` push what they change, `refit delete` takes the pipeline's series away, wherever `REFIT_PUSHGATEWAY` is set.
 - A run pushes its start when it begins, so that one with a start after its last success and failure goes on. One that
   could not begin (the store is away or denied, or ignores conditions) is pushed as failed.
+- What asks for a person's hand is told by alerts: [runbook.md](runbook.md).
 - Two pipelines of one name share their series: give each cluster or team a Pushgateway of its own.
 
 | metric | `step` | labels | value |

@@ -125,12 +125,15 @@ def _run_failed(series: Series) -> Alert:
 
 
 def _run_overdue(setting: Setting) -> Alert:
+    """A run that was refused before it began is told by RunFailed."""
     series = setting.series
-    start, success, failure = (series.last(metric) for metric in (m.RUN_START, m.RUN_SUCCESS, m.RUN_FAILURE))
+    due, start = series.last(m.RUN_NEXT), series.last(m.RUN_START)
+    success, failure = series.last(m.RUN_SUCCESS), series.last(m.RUN_FAILURE)
     return Alert(
         "RunOverdue",
         "warning",
-        f"time() - {series.last(m.RUN_NEXT)} > {setting.grace_seconds}\n"
+        f"time() - {due} > {setting.grace_seconds}\n"
+        f"unless {series.on} {failure} >= {due}\n"
         f"unless {series.on} (\n"
         f"  {start} > time() - {LONGEST_RUN_SECONDS}\n"
         f"  unless {series.on} {success} >= {start}\n"

@@ -173,12 +173,13 @@ def _legend(axes: Axes, shown: Sequence[tuple[Line, str]], settings: Json, span:
 
 def _timeline(axes: Axes, panel: Json, lines: Sequence[Line], span: Span) -> None:
     mappings = panel["fieldConfig"]["defaults"]["mappings"]
+    letters = axes.get_position().width * 200  # that fit beside each other
     for place, line in enumerate(lines):
         for name, color, start, end in _stretches(line, mappings):
             left: Any = datetime.fromtimestamp(start, UTC)
             width: Any = datetime.fromtimestamp(end, UTC) - left
             axes.barh(place, width, left=left, color=COLORS[color], height=0.7, alpha=0.85)
-            if (end - start) / (span.end - span.start) > 0.012 * len(name) + 0.01:
+            if (end - start) / (span.end - span.start) > (len(name) + 1) / letters:
                 middle: Any = left + width / 2
                 axes.text(middle, place, name, color="#111217", fontsize=6, ha="center", va="center")
     axes.set_yticks(range(len(lines)), [line.name for line in lines])

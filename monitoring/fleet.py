@@ -10,9 +10,7 @@ from refit.core import metrics as m
 
 UID: Final = "refit-fleet"
 PIPELINE_UID: Final = "refit-pipeline"
-_TO_PIPELINE: Final = (
-    f"/d/{PIPELINE_UID}/{PIPELINE_UID}?var-pipeline=${{__data.fields.Pipeline}}&var-datasource=${{datasource}}"
-)
+_TO_PIPELINE: Final = f"/d/{PIPELINE_UID}/{PIPELINE_UID}?var-pipeline=${{__value.text}}&var-datasource=${{datasource}}"
 _AGE: Final = age(each(m.CHAMPION_CONFIRMED))
 _USED: Final = f"({_AGE}) / {each(m.SLO_MAX_AGE)}"
 

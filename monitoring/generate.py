@@ -15,14 +15,14 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 
-from monitoring import rules  # noqa: E402  found by the line above
+from monitoring import dashboards, page, rules  # noqa: E402  found by the line above
 from monitoring.alerts import Setting  # noqa: E402
 from monitoring.series import Series  # noqa: E402
 
 
 def files() -> dict[str, str]:
     """Path within the repository and text of each file."""
-    return {**rules.files()}
+    return {**rules.files(), **dashboards.files(), **page.files()}
 
 
 def of_ones_own(asked: argparse.Namespace) -> dict[str, str]:
@@ -45,11 +45,8 @@ def main(arguments: list[str]) -> int:
     wanted = {ROOT / name: text for name, text in files().items()}
     if asked.check:
         stale = sorted(path for path, text in wanted.items() if not path.exists() or path.read_text() != text)
-        print(
-            *(f"{path.relative_to(ROOT)} is stale: run python monitoring/generate.py\n" for path in stale),
-            sep="",
-            end="",
-        )
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run python monitoring/generate.py")
         return 1 if stale else 0
     if asked.into:
         wanted = {asked.into / name: text for name, text in of_ones_own(asked).items()}

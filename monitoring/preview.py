@@ -1,6 +1,6 @@
 """Draws the dashboards' panels from their own queries: a preview, not Grafana.
 
-python -m monitoring.preview                                     on a month of real runs of its own; takes a minute
+python -m monitoring.preview                                     on half a month of real runs of its own; takes a minute
 python -m monitoring.preview http://localhost:9090 --days 28     on a Prometheus
 """
 
@@ -149,7 +149,7 @@ def _theirs(url: str, days: float) -> Iterator[tuple[Server, dict[str, str]]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Pictures of the dashboards' panels; not Grafana.")
-    parser.add_argument("prometheus", nargs="?", help="its address; without it, a month of runs is made")
+    parser.add_argument("prometheus", nargs="?", help="its address; without it, half a month of runs is made")
     parser.add_argument("--days", type=float, default=28.0, help="how far back the pictures go")
     parser.add_argument("--pipeline", help="the pipeline to look at; the first one otherwise")
     parser.add_argument("--into", type=Path, default=FOLDER, help="folder for the pictures")

@@ -17,9 +17,8 @@ from refit.core import metrics as m
 from refit.core.metrics import Metric
 from refit.core.samples import OVERTAKEN
 
-MEMORY: Final = "14d"
+_DAYS: Final = 14
 """How long what was said last stands; below the 15 days that Prometheus keeps by default."""
-_MEMORY_SECONDS: Final = 14 * 86_400
 _CLASS: Final = f"pipeline:{m.RUN_EXIT.name}:failure"
 EVERYWHERE: Final = frozenset({"job", "pipeline", "step"})
 """Labels of every series, from the Pushgateway's grouping key."""
@@ -66,7 +65,7 @@ class Series:
         series = self.select(metric, *matchers)
         step = ("step",) if len(metric.groups) > 1 else ()
         by = ", ".join((*self.by, *step, *(label.name for label in metric.labels)))
-        return f"max by ({by}) ({series}) or max by ({by}) (last_over_time({series}[{MEMORY}]))"
+        return f"max by ({by}) ({series}) or max by ({by}) (last_over_time({series}[{_DAYS}d]))"
 
     def failure_class(self) -> str:
         """Above 0 with the label `class` for the last failure; never two for a pipeline, which no join could take.
@@ -80,7 +79,7 @@ class Series:
 
         The rule's own last value is its memory: to ask two weeks for the time of each sample takes seconds.
         """
-        past = f"last_over_time({_CLASS}{self._matchers(m.RUN_EXIT)}[1h]) > time() - {_MEMORY_SECONDS}"
+        past = f"last_over_time({_CLASS}{self._matchers(m.RUN_EXIT)}[1h]) > time() - {_DAYS * 86_400}"
         return f"{self._failure_class_now()}\nor {self.on}\ntopk by ({', '.join(self.by)}) (1, {past})"
 
     def _failure_class_now(self) -> str:

@@ -1,6 +1,7 @@
 """Plain manifests, the development servers and the compose file say what they should."""
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -170,7 +171,12 @@ def test_the_compose_file_names_what_is_there() -> None:
         assert set(service.get("depends_on", ())) <= set(services)
     images = {found["image"] for name in SERVERS for found in _containers(DEV / name)}
     built = {service["image"] for service in services.values() if "build" in service}
-    assert {service["image"] for service in services.values()} - built <= images, "laptop and cluster run the same"
+    watching = {services[name]["image"] for name in ("prometheus", "alertmanager", "grafana")}
+    named = {service["image"] for service in services.values()}
+    assert named - built - watching <= images, "laptop and cluster run the same"
+    assert all(re.fullmatch(r"[\w./-]+:[\w.-]+", image) for image in named), "each has a tag"
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert all(port.startswith("127.0.0.1:") for port in ports), "nobody else's machine comes in"
     shell = services["refit"]["environment"]
     assert shell["REFIT_SOURCE_DSN"] == next(
         found["stringData"]["dsn"]

@@ -43,13 +43,13 @@ class Monitors:
     def listen(self) -> None:
         """What is posted to listener:8080 is taken, and told in its log."""
         image = f"refit-run:{self.tag}"
-        self.kubectl.apply(*_server("listener", image, ["python", "-c", LISTENER], 8080, {}))
+        self.kubectl.apply(*_server("listener", image, {"command": ["python", "-c", LISTENER]}, 8080, {}))
         self._wait("listener")
 
     def start(self) -> None:
         """What is pushed to pushgateway:9091 is judged by the rules each second, and told to the listener."""
         # Cases wait for no alert longer than for the path that it takes.
-        rules = re.sub(r"\bfor: \w+", "for: 0s", RULES.read_text())
+        rules = re.sub(r"\b(for|interval): \w+", r"\1: 1s", RULES.read_text())
         prometheus = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "scrape_configs": [_scraped("pushgateway:9091")],
@@ -69,17 +69,20 @@ class Monitors:
             *_server(
                 "prometheus",
                 "prom/prometheus:v2.53.3",
-                ["prometheus", "--config.file=/etc/watch/prometheus.yaml", "--storage.tsdb.path=/data"],
+                {"args": ["--config.file=/etc/watch/prometheus.yaml", "--storage.tsdb.path=/data"]},
                 9090,
                 files,
             ),
             *_server(
                 "alertmanager",
                 "prom/alertmanager:v0.28.1",
-                [
-                    *("alertmanager", "--config.file=/etc/watch/alertmanager.yaml", "--storage.path=/data"),
-                    "--cluster.listen-address=",
-                ],
+                {
+                    "args": [
+                        "--config.file=/etc/watch/alertmanager.yaml",
+                        "--storage.path=/data",
+                        "--cluster.listen-address=",  # it would look for others
+                    ]
+                },
                 9093,
                 files,
             ),
@@ -112,13 +115,17 @@ def _scraped(target: str) -> Object:
     return {"job_name": "pushgateway", "honor_labels": True, "static_configs": [{"targets": [target]}]}
 
 
-def _server(name: str, image: str, command: list[str], port: int, files: dict[str, str]) -> tuple[Object, ...]:
-    """A Deployment of one pod, its Service, and its files below /etc/watch."""
+def _server(name: str, image: str, words: dict[str, list[str]], port: int, files: dict[str, str]) -> tuple[Object, ...]:
+    """A Deployment of one pod, its Service, and its files below /etc/watch.
+
+    Args:
+        words: `command` of the container, or `args` of its image's own.
+    """
     container: dict[str, Any] = {
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": command,
+        **words,
         "ports": [{"containerPort": port}],
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
         "securityContext": {

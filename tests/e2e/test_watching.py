@@ -20,7 +20,9 @@ def test_a_failed_run_is_told_through_alertmanager_and_a_good_one_takes_it_back(
     failed = release.failed(release.start(), 65, "data", "amount")
     alert = monitors.alert("RunFailed", "firing")
     assert alert["labels"]["pipeline"] == "loans"
-    assert "data" in alert["annotations"]["description"]
+    assert alert["labels"]["class"] == "data"
+    assert "(data)" in alert["annotations"]["summary"]
+    assert "refit runs loans --failed" in alert["annotations"]["description"]
     assert "#runfailed" in alert["annotations"]["runbook_url"]
     (event,) = _events(release, id_of(failed))
     assert (event["reason"], event["type"]) == ("RunFailed", "Warning")

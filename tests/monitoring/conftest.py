@@ -1,4 +1,4 @@
-"""A month of three pipelines, made once for all tests of this folder that ask for it."""
+"""Half a month of three pipelines, made once for all tests of this folder that ask for it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Four weeks of three pipelines, in a real Prometheus.
+"""Half a month of three pipelines, in a real Prometheus.
 
 Every run is a real one, on a PostgreSQL, under a clock that is moved on from day to day, and pushes to a real
 Pushgateway. What the gateway holds after each run is what a Prometheus would have scraped until the next one: it is
-written down for those hours and read into a Prometheus by promtool. So a month takes a minute.
+written down for those hours and read into a Prometheus by promtool. So half a month takes half a minute.
 """
 
 import os
@@ -20,7 +20,6 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 from refit.core.addresses import file_url
-from refit.core.domain import Outcome
 from refit.core.memory_limit import memory_limit_bytes
 from refit.demo.postgres import on_database
 from tests.faults.case import Case, edited, trust
@@ -33,7 +32,6 @@ from tests.fixtures.postgres import execute
 from tests.fixtures.programs import free_place, program, running
 from tests.fixtures.prometheus import Prometheus
 from tests.fixtures.pushgateway import Gateway, served
-from tests.monitoring import standins
 
 FIRST_DAY, LAST_DAY = 43, 60
 VALUES: Final = {
@@ -53,13 +51,12 @@ LOANS: Final = edited(
     columns={"amount": {"max": 50}},
     on_bad_row={"max_fraction": 0.1},
     evaluate=GATE,
+    slo={"max_age": "3d"},
 )
 STRICT: Final = edited(LOANS, evaluate={"gate": [{"score": "neg_log_loss", "max_loss": 0.0}]})
 BY_HAND: Final = edited(LOANS, publish={"approval": "manual"})
-CHURN: Final = edited(LOANS, name="churn", schedule={"cron": "0 5 * * 4"})
-FRAUD: Final = edited(LOANS, name="fraud", schedule=None)
-OBJECTIVES: Final = {"loans": 3.0, "churn": 10.0, "fraud": None}
-"""Days."""
+CHURN: Final = edited(LOANS, name="churn", schedule={"cron": "0 5 * * 4"}, slo={"max_age": "10d"})
+FRAUD: Final = edited(LOANS, name="fraud", schedule=None, slo=None)
 
 
 @dataclass
@@ -69,7 +66,6 @@ class History:
     Attributes:
         ended: How each run ended.
         scraped: Moments and what was there to scrape from then on.
-        stood_in: Names of metrics that no run pushed.
     """
 
     case: Case
@@ -77,7 +73,6 @@ class History:
     now: float = 0.0
     ended: list[Done] = field(default_factory=list)
     scraped: list[tuple[float, list[str]]] = field(default_factory=list)
-    stood_in: set[str] = field(default_factory=set)
 
     def run(self, file: bytes = LOANS, **how: Any) -> Done:
         """A run has ended."""
@@ -105,11 +100,6 @@ class History:
             lines = answer.read().decode().splitlines()
         return [line for line in lines if line.startswith("refit_")]
 
-    def _last(self, name: str) -> Outcome | None:
-        """How the pipeline's newest run ended."""
-        outcomes = [done.outcome for done in self.ended if done.outcome]
-        return next((found for found in reversed(outcomes) if found.pipeline == name), None)
-
     @property
     def _clock(self) -> Path:
         return self.case.scratch / "offset"
@@ -124,11 +114,6 @@ class History:
         return self.case.scratch / "container"
 
     def _scrape(self) -> None:
-        lines = self._held()
-        for name, days in OBJECTIVES.items():
-            last = self._last(name)
-            waits = last is not None and last.outcome == "awaiting_approval"
-            self.stood_in |= standins.push(self.gateway.url, name, lines, self.now, days, waits)
         self.scraped.append((self.now, self._held()))
         self.now += 60.0  # what is typed next is typed later
 

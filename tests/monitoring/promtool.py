@@ -49,9 +49,13 @@ class World:
     step_seconds: int = HOUR
     _held: dict[Key, list[tuple[float, float | None]]] = field(default_factory=dict)
 
-    def push(self, at: float, group: Group, *samples: Sample, pipeline: str = NAME) -> None:
-        """The group has the samples from then on; a metric's other series in the group are gone, as after a POST."""
-        own = frozenset({"job": JOB, "pipeline": pipeline, "step": group}.items())
+    def push(self, at: float, group: Group, *samples: Sample, pipeline: str = NAME, **target: str) -> None:
+        """The group has the samples from then on; a metric's other series in the group are gone, as after a POST.
+
+        Args:
+            target: Labels that Prometheus gives to all that it scrapes there.
+        """
+        own = frozenset({"job": JOB, "pipeline": pipeline, "step": group, **target}.items())
         new = {_key(sample, own): sample.value for sample in samples}
         names = {name for name, _ in new}
         for (name, labels), values in self._held.items():

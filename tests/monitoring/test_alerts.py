@@ -93,6 +93,13 @@ def template_of_the_same_name(world: World) -> Expected:
     return {DAY + 9 * HOUR: [OVERDUE]}
 
 
+def refused_run(world: World) -> Expected:
+    """It could not begin, for the database's rights are gone: that it failed is enough to know."""
+    daily(world, range(1))
+    fails(world, DAY + BEGIN + HOUR, "permission", 77)
+    return {DAY + BEGIN: [], DAY + 12 * HOUR: [failed("permission")], 2 * DAY + 12 * HOUR: [failed("permission")]}
+
+
 def slow_run(world: World) -> Expected:
     """The next moment passes while a run goes on; after a day it may as well be dead."""
     daily(world, range(2))
@@ -206,6 +213,15 @@ def missed_scrapes(world: World) -> Expected:
     return {hour * HOUR: [failed("disk")] for hour in range(1, 10)}
 
 
+def gateway_in_a_new_pod(world: World) -> Expected:
+    """Its series have another label `pod` then: what the old ones said last is over."""
+    world.push(0, "run", m.RUN_START.at(0), m.AWAITING_APPROVAL.at(1), m.RUNS_UNCONFIRMED.at(9), pod="a")
+    world.forget(5 * HOUR)
+    world.push(5 * HOUR, "run", m.RUN_START.at(0), m.AWAITING_APPROVAL.at(0), m.RUNS_UNCONFIRMED.at(0), pod="b")
+    before = [Firing("AwaitingApproval"), Firing("NothingPromotedOrConfirmed")]
+    return {HOUR: before, 5 * HOUR: [], DAY: []}
+
+
 def deleted(world: World) -> Expected:
     """A pipeline of which nothing was heard for two weeks is taken for deleted."""
     begins(world, 0, every=nan)
@@ -251,6 +267,7 @@ FIRES: Sequence[Case] = (
     no_run_begins,
     suspended,
     template_of_the_same_name,
+    refused_run,
     slow_run,
     awaiting_approval,
     nothing_confirmed,
@@ -258,6 +275,7 @@ FIRES: Sequence[Case] = (
     much_memory,
     conditions_lost,
     gateway_forgets,
+    gateway_in_a_new_pod,
     two_pipelines,
 )
 REMEMBERS: Sequence[Case] = (gateway_forgets_what_fires, overtaken, missed_scrapes)
@@ -288,6 +306,19 @@ def test_alerts_of_grafana_fire_then_too(tmp_path: Path, case: Case) -> None:
 def test_alerts_stay_right_for_long(tmp_path: Path, case: Case, hours: int) -> None:
     world = World(step_seconds=hours * HOUR)
     world.check(tmp_path, rules.prometheus(RECORDED), case(world))
+
+
+def test_pipelines_of_one_name_are_kept_apart_by_a_label_of_their_pushgateways(tmp_path: Path) -> None:
+    """By name alone the newer confirmation would speak for both."""
+    world = World()
+    for team, confirmed_at in (("a", 0), ("b", 4 * DAY)):
+        samples = m.RUN_START.at(0), m.CHAMPION_CONFIRMED.at(confirmed_at), m.SLO_MAX_AGE.at(OBJECTIVE)
+        world.push(0, "run", *samples, team=team)
+        world.push(0, "run", m.RUN_SUCCESS.at(1), m.RUN_FAILURE.at(2), m.RUN_EXIT.at(65, "data"), team=team)
+    apart = replace(RECORDED, series=replace(RECORDED.series, by=("pipeline", "team")))
+    failures = [Firing("RunFailed", {"class": "data", "team": team}) for team in ("a", "b")]
+    page = Firing("ModelNotConfirmed", {"team": "a"})
+    world.check(tmp_path, rules.prometheus(apart), {OBJECTIVE: failures, OBJECTIVE + 2 * HOUR: [*failures, page]})
 
 
 def test_every_alert_fires_in_one_case_and_is_silent_in_another() -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from monitoring.alerts import Setting, alerts
 from refit.core import metrics as m
-from tests.fixtures.chart import EVERYTHING, Refused, Rendered, render
+from tests.fixtures.chart import EVERYTHING, TELLING, Refused, Rendered, render
 from tests.monitoring.lives import BEGIN, END, begins, fails
 from tests.monitoring.promtool import DAY, HOUR, Firing, World
 
@@ -52,7 +52,7 @@ def test_it_has_all_alerts_and_names_what_a_person_needs() -> None:
 
 
 def test_addresses_labels_and_thresholds_come_from_the_values() -> None:
-    rule = rule_of(render(values=EVERYTHING, needed=False))
+    rule = rule_of(render(values=EVERYTHING, needed=False, file=TELLING))
     assert rule["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     for name, each in annotations_of(rule).items():
         assert each["runbook_url"] == f"https://wiki.example.com/refit/runbook.md#{name.lower()}"

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from monitoring import dashboards, reading
+from monitoring import dashboards, page, reading
 from monitoring.board import WIDTH, Row, placed
 from monitoring.panels import SOURCE, Json, Unit, stat
 from monitoring.queries import Query, of
@@ -23,7 +23,7 @@ NOT_ON_A_BOARD: dict[str, str] = {}
 
 
 def test_the_files_are_fresh() -> None:
-    for path, text in dashboards.files().items():
+    for path, text in {**dashboards.files(), **page.files()}.items():
         assert (ROOT / path).read_text() == text, f"{path} is stale"
 
 

@@ -1,10 +1,12 @@
-"""Every query of the dashboards finds something in a Prometheus that has seen a month of real runs."""
+"""Every query of the dashboards finds something in a Prometheus that has seen half a month of real runs."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from monitoring import reading
+from monitoring import preview, reading
 from monitoring.dashboards import boards
 from monitoring.panels import Json
 from refit.core.metrics import METRICS
@@ -13,22 +15,6 @@ from tests.monitoring.history import SAMPLED_SECONDS, VALUES
 
 BOARDS = {board.uid: board.json() for board in boards()}
 QUERIES = [(asked.panel, asked) for board in BOARDS.values() for asked in reading.queries(board, VALUES)]
-STOOD_IN = {
-    "refit_awaiting_approval",
-    "refit_column_drift",
-    "refit_column_null_ratio",
-    "refit_quarantine_limit_ratio",
-    "refit_runs_since_confirmed",
-    "refit_score_lower",
-    "refit_score_upper",
-    "refit_slo_fresh_ratio",
-    "refit_slo_max_age_seconds",
-    "refit_step_store_requests",
-    "refit_step_store_retries",
-    "refit_step_wait_seconds",
-    "refit_store_conditions",
-}
-"""No run pushes them yet."""
 
 
 def test_the_month_has_seen_what_can_happen(month: Month) -> None:
@@ -39,7 +25,6 @@ def test_the_month_has_seen_what_can_happen(month: Month) -> None:
     assert outcomes["failed"] >= 4
     assert {"rejected", "skipped", "awaiting_approval"} <= set(outcomes)
     assert {each.failure.error_class for each in done if each.failure} == {"data", "dependency"}
-    assert month.history.stood_in == STOOD_IN
 
 
 def test_prometheus_has_seen_every_metric(month: Month) -> None:
@@ -114,3 +99,19 @@ def test_marks_stand_where_things_happened(month: Month) -> None:
     assert sorted(seen["Run failed"]) == pytest.approx(sorted(failed))
     assert len(seen["Rolled back"]) == 1
     assert seen["Rolled back"] < seen["Champion changed"]
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_a_preview_is_small_and_says_that_it_is_one(month: Month, uid: str, tmp_path: Path) -> None:
+    server = preview.Server(month.prometheus.url, month.history.start, month.history.end - 60)
+    asked = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+    drawn = preview.picture(BOARDS[uid], server, {name: VALUES[name] for name in VALUES if name in asked})
+    assert preview.SAID in {text.get_text() for text in drawn.texts}
+    told = {axes.get_title(loc="left") for axes in drawn.axes}
+    assert {reading.filled(panel["title"], VALUES) for panel in reading.panels(BOARDS[uid])} == told
+    preview.save(drawn, tmp_path / "drawn.png")
+    kept = preview.FOLDER / f"dashboard-{uid.removeprefix('refit-')}.png"
+    for path in (tmp_path / "drawn.png", kept):
+        assert path.stat().st_size < 300_000
+    with Image.open(tmp_path / "drawn.png") as now, Image.open(kept) as then:
+        assert now.size == then.size, "python -m monitoring.preview draws the pictures of the documentation anew"
