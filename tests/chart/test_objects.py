@@ -413,7 +413,7 @@ def test_only_the_coordinator_knows_whom_to_tell() -> None:
     found = {name: environment(pod).get("REFIT_WEBHOOK_URL") for name, pod in everything().pods()}
     entry = {
         "name": "REFIT_WEBHOOK_URL",
-        "valueFrom": {"secretKeyRef": {"name": "channel", "key": "address"}},
+        "valueFrom": {"secretKeyRef": {"name": "channel", "key": "address", "optional": True}},
     }
     assert {name: one for name, one in found.items() if one} == {"fd": entry, "fd-rerun": entry}
     assert all("REFIT_WEBHOOK_URL" not in environment(pod) for _, pod in render(file=TELLING).pods())

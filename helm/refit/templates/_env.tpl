@@ -53,7 +53,10 @@
 {{- end }}
 {{- end -}}
 
-{{/* The webhook that the pipeline file names by its variable; only the coordinator tells it anything. */}}
+{{/*
+The webhook that the pipeline file names by its variable; only the coordinator tells it anything. A Secret that is not
+there costs messages, and no run.
+*/}}
 {{- define "refit.env.notify" -}}
 {{- with .root.Values.notify.secret }}
 {{- $variable := (fromYaml (include "refit.file" $.root)).webhook -}}
@@ -66,7 +69,7 @@
 {{- if or (has $variable (list "HOME" "USER")) (regexMatch "^(AWS_|REFIT_(LOG|STORE|RELEASE|NAMESPACE|JOB|POD|OWNER|START_TIMEOUT|PUSHGATEWAY)$)" $variable) -}}
 {{- fail (printf "notify.webhook_env in the pipeline file is %s, which the chart sets by itself: name another one, like REFIT_WEBHOOK_URL" $variable) -}}
 {{- end }}
-- {name: {{ $variable }}, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.root.Values.notify.key | quote }}}}}
+- {name: {{ $variable }}, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.root.Values.notify.key | quote }}, optional: true}}}
 {{- end }}
 {{- end -}}
 
