@@ -5,6 +5,7 @@ import pytest
 from refit.core.domain import Termination
 from tests.e2e.kubectl import until
 from tests.e2e.release import Release, attempts, id_of
+from tests.e2e.servers import FIRST
 
 ENDLESS = {
     "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
@@ -12,7 +13,6 @@ ENDLESS = {
 }
 
 
-@pytest.mark.core
 def test_bad_rows_fail_a_run_at_once_and_all_that_was_seen_says_why(release: Release) -> None:
     release.install(columns={"amount": {"type": "float", "max": -100}})
     job = release.start()
@@ -45,6 +45,28 @@ def test_a_dependency_that_is_away_costs_two_attempts_and_then_the_run_goes_on(r
         assert place.last_words is not None
         assert place.last_words.failure is not None
         assert place.last_words.failure.error_class == "dependency"
+
+
+def test_an_objective_keeps_a_run_trying_and_a_new_coordinator_goes_on_waiting(release: Release) -> None:
+    release.install(slo={"max_age": "7d"})
+    release.good()
+    release.arrive(FIRST, FIRST + 7)
+    release.sql(f"ALTER DATABASE {release.database} WITH CONNECTION LIMIT 0")
+    job = release.start()
+    run_id = release.run_id(job)
+    until(lambda: len(release.jobs(run_id, "extract")) == 3 or None, "third attempt", 240, 1, release.told)
+
+    def waits() -> bool:
+        return "extract has failed 3 times" in release.refit("status", "loans").stdout
+
+    until(waits, "words of the wait", 120, 1, release.told)
+    (first,) = release.kubectl.pods_of(job)
+    release.kubectl("delete", "pod", first["metadata"]["name"], "--wait=false")
+    until(lambda: len(release.kubectl.pods_of(job)) == 1 and release.kubectl.pods_of(job) != [first], "next pod")
+    release.sql(f"ALTER DATABASE {release.database} WITH CONNECTION LIMIT -1")
+    outcome = release.as_expected(job, seconds=300)
+    assert attempts(outcome) == {"extract": 4, "train": 1, "evaluate": 1, "publish": 1}
+    assert outcome.attempts == {"dependency": 3, "done": 4}
 
 
 @pytest.mark.core

@@ -12,6 +12,7 @@ def monitors(namespace: Kubectl, tag: str) -> Monitors:
     return Monitors(namespace, tag)
 
 
+@pytest.mark.core
 def test_a_failed_run_is_told_through_alertmanager_and_a_good_one_takes_it_back(
     release: Release, monitors: Monitors
 ) -> None:
