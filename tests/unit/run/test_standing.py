@@ -74,4 +74,4 @@ def test_a_later_run_without_a_verdict_decides_nothing_and_one_with_it_does(stor
 
 def test_an_empty_store_tells_nothing_and_fails_nowhere(store: ObjectStore) -> None:
     found = read_standing(store, run_record(FIRST).file, NOW)
-    assert found == Standing(unconfirmed=0)
+    assert found == Standing(unconfirmed=0, is_file_known=False)
