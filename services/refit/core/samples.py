@@ -129,7 +129,7 @@ class Standing:
         failed_at: When the last run that failed ended.
         next_at: What the schedule names next.
         promoted_at: When the champion's version came into production.
-        confirmed_at: When a verdict last confirmed the champion.
+        confirmed_at: When a verdict last confirmed the champion, or it was replaced.
         scores: The champion's, when it was judged.
         quarantine_limit: Share of bad rows that fails a read.
         unconfirmed: Runs since one confirmed or replaced the champion; skipped ones do not count.
@@ -226,8 +226,8 @@ def of_production(standing: Standing) -> Iterator[Sample]:
         return
     yield m.CHAMPION_GENERATION.at(standing.champion.generation)
     yield m.CHAMPION_PROMOTED.at(standing.promoted_at.timestamp())
-    confirmed_at = max(standing.promoted_at, standing.confirmed_at or standing.promoted_at)
-    yield m.CHAMPION_CONFIRMED.at(confirmed_at.timestamp())
+    if standing.confirmed_at is not None:
+        yield m.CHAMPION_CONFIRMED.at(standing.confirmed_at.timestamp())
     for score, value in standing.scores.items():
         yield m.CHAMPION_SCORE.at(nan if value is None else value, score)
     yield m.HOLD.at(standing.champion.hold is not None)

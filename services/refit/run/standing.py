@@ -49,7 +49,6 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
         now: What the schedule's next moment comes after.
     """
     champion = known(lambda: read_champion(store))
-    verdict = known(lambda: read_ref(store, "verdict", VerdictRef))
     snapshot = known(lambda: read_ref(store, "snapshot", SnapshotRef))
     move = champion[0] if champion else None
     version = known(partial(read_version, store, move.version)) if move else None
@@ -64,7 +63,7 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
         watermark=snapshot[0].watermark if snapshot else None,
         champion=move,
         promoted_at=promoted_at,
-        confirmed_at=verdict[0].confirmed_at if verdict else None,
+        confirmed_at=known(partial(_confirmed_at, store, promoted_at)) if promoted_at else None,
         scores=version.scores if version else {},
         quarantine_limit=pipeline.on_bad_row.max_fraction if pipeline else None,
         unconfirmed=past.unconfirmed if past else None,
@@ -118,6 +117,11 @@ def _look_back(store: ObjectStore, promoted_at: datetime | None) -> _Past:
         is_counting = is_counting and (promoted_at is None or outcome.finished_at > promoted_at)
         past.unconfirmed += is_counting and outcome.outcome not in _UNCOUNTED
     return past
+
+
+def _confirmed_at(store: ObjectStore, promoted_at: datetime) -> datetime:
+    verdict = read_ref(store, "verdict", VerdictRef)
+    return max(promoted_at, (verdict[0].confirmed_at if verdict else None) or promoted_at)
 
 
 def _awaits_approval(store: ObjectStore, decided: Outcome | None) -> bool:
