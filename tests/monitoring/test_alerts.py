@@ -222,6 +222,19 @@ def gateway_in_a_new_pod(world: World) -> Expected:
     return {HOUR: before, 5 * HOUR: [], DAY: []}
 
 
+def gateway_in_new_pods_forgets(world: World) -> Expected:
+    """It has no file: what the last of its pods said counts, and not the most that one of them said."""
+    told = m.RUN_START.at(0), m.AWAITING_APPROVAL.at(1), m.RUNS_UNCONFIRMED.at(9), m.RUN_NEXT.at(DAY)
+    world.push(0, "run", *told, pod="a")
+    world.push(0, "extract", m.ROWS.at(1000, "read"), m.ROWS.at(90, "quarantined"), pod="a")
+    world.forget(5 * HOUR)
+    settled = m.AWAITING_APPROVAL.at(0), m.RUNS_UNCONFIRMED.at(0), m.RUN_NEXT.at(nan), m.QUARANTINE_LIMIT.at(0.1)
+    world.push(5 * HOUR, "run", m.RUN_START.at(0), m.RUN_SUCCESS.at(4 * HOUR), *settled, pod="b")
+    world.push(5 * HOUR, "extract", m.ROWS.at(1000, "read"), m.ROWS.at(1, "quarantined"), pod="b")
+    world.forget(10 * HOUR)
+    return {9 * HOUR: [], 10 * HOUR: [], 12 * HOUR: [MISSING], 2 * DAY: [MISSING]}
+
+
 def deleted(world: World) -> Expected:
     """A pipeline of which nothing was heard for two weeks is taken for deleted."""
     begins(world, 0, every=nan)
@@ -278,8 +291,8 @@ FIRES: Sequence[Case] = (
     gateway_in_a_new_pod,
     two_pipelines,
 )
-REMEMBERS: Sequence[Case] = (gateway_forgets_what_fires, overtaken, missed_scrapes)
-"""Of which class the failure was is remembered only where it is recorded."""
+REMEMBERS: Sequence[Case] = (gateway_forgets_what_fires, gateway_in_new_pods_forgets, overtaken, missed_scrapes)
+"""Of which class the failure was, and which of several pods spoke last, is remembered only where it is recorded."""
 SILENT: Sequence[Case] = (first_install, without_objective)
 
 
