@@ -110,6 +110,17 @@ def slow_run(world: World) -> Expected:
     return {at + 14 * HOUR: [], at + 24 * HOUR: [], at + 27 * HOUR: [OVERDUE], at + 30 * HOUR: []}
 
 
+def dead_run(world: World) -> Expected:
+    """Its process was killed without a word, and by the schedule the next run begins only in a week."""
+    begins(world, 0, every=WEEK)
+    ends(world, HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
+    begins(world, DAY, every=WEEK)
+    begins(world, 5 * DAY, every=nan)
+    ends(world, 5 * DAY + HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
+    begins(world, 6 * DAY, every=nan)
+    return {DAY: [], 2 * DAY: [], 2 * DAY + 2 * HOUR: [OVERDUE], 5 * DAY: [], 7 * DAY: [], 8 * DAY: [OVERDUE]}
+
+
 def first_install(world: World) -> Expected:
     """The first run goes on for hours; then there is a champion."""
     begins(world, DAY)
@@ -239,8 +250,8 @@ def deleted(world: World) -> Expected:
     """A pipeline of which nothing was heard for two weeks is taken for deleted."""
     begins(world, 0, every=nan)
     ends(world, HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
-    world.forget(2 * HOUR)
-    return {4 * HOUR: [MISSING], 13 * DAY: [MISSING], 14 * DAY + 4 * HOUR: []}
+    world.forget(4 * HOUR)
+    return {6 * HOUR: [MISSING], 13 * DAY: [MISSING], 14 * DAY + 6 * HOUR: []}
 
 
 def seasons(world: World) -> Expected:
@@ -282,6 +293,7 @@ FIRES: Sequence[Case] = (
     template_of_the_same_name,
     refused_run,
     slow_run,
+    dead_run,
     awaiting_approval,
     nothing_confirmed,
     bad_rows,
