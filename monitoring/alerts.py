@@ -125,24 +125,30 @@ def _run_failed(series: Series) -> Alert:
 
 
 def _run_overdue(setting: Setting) -> Alert:
-    """A run that was refused before it began is told by RunFailed."""
+    """A run that was refused before it began is told by RunFailed; one that died without a word, by nobody else."""
     series = setting.series
     due, start = series.last(m.RUN_NEXT), series.last(m.RUN_START)
     success, failure = series.last(m.RUN_SUCCESS), series.last(m.RUN_FAILURE)
     return Alert(
         "RunOverdue",
         "warning",
-        f"time() - {due} > {setting.grace_seconds}\n"
-        f"unless {series.on} {failure} >= {due}\n"
-        f"unless {series.on} (\n"
-        f"  {start} > time() - {LONGEST_RUN_SECONDS}\n"
+        f"(\n"
+        f"  time() - {due} > {setting.grace_seconds}\n"
+        f"  unless {series.on} {failure} >= {due}\n"
+        f"  unless {series.on} (\n"
+        f"    {start} > time() - {LONGEST_RUN_SECONDS}\n"
+        f"    unless {series.on} {success} >= {start}\n"
+        f"    unless {series.on} {failure} >= {start}\n"
+        f"  )\n"
+        f"or {series.on}\n"
+        f"  time() - {start} - {LONGEST_RUN_SECONDS} > 0\n"
         f"  unless {series.on} {success} >= {start}\n"
         f"  unless {series.on} {failure} >= {start}\n"
         f"){setting.suspended}",
-        "a run should have begun {{ $value | humanizeDuration }} ago",
-        "The moment that the schedule names has passed, no run has begun, and none goes on that began within a day. "
-        "See whether the CronJob is suspended or its Jobs cannot start (kubectl get cronjobs,jobs), or whether cron "
-        "works; then start one by hand.",
+        "a run should have begun or ended {{ $value | humanizeDuration }} ago",
+        "The moment that the schedule names has passed and no run has begun, or the last one began over a day ago and "
+        "has neither gone well nor failed. See whether the CronJob is suspended or its Jobs cannot start (kubectl get "
+        "cronjobs,jobs), whether cron works, and whether that run is dead; then start one by hand.",
         hold="15m",
         is_slow=True,
     )

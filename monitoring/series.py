@@ -60,12 +60,18 @@ class Series:
     def recorded(self, metric: Metric, *matchers: str) -> str:
         """What the recording rule of `last` evaluates.
 
-        What is there goes first: scraped under another name, by a new pod say, old values are series of their own.
+        What is there goes first: scraped under another name, by a new pod say, old values are series of their own. Of
+        several that are gone the rule's own last value tells which was the newest; the greatest of them is only for
+        rules that are new here.
         """
         series = self.select(metric, *matchers)
         step = ("step",) if len(metric.groups) > 1 else ()
         by = ", ".join((*self.by, *step, *(label.name for label in metric.labels)))
-        return f"max by ({by}) ({series}) or max by ({by}) (last_over_time({series}[{_DAYS}d]))"
+        now, past = f"max by ({by}) ({series})", f"max by ({by}) (last_over_time({series}[{_DAYS}d]))"
+        if not self.is_recorded:
+            return f"{now} or {past}"
+        own = self._matchers(metric, *matchers)
+        return f"{now}\nor last_over_time({name_of(metric)}{own}[1h]) and {past}\nor {past}"
 
     def failure_class(self) -> str:
         """Above 0 with the label `class` for the last failure; never two for a pipeline, which no join could take.

@@ -398,7 +398,9 @@ PUSHING = {"fd", "fd-rerun", "fd-extract", "fd-train", "fd-evaluate", "fd-publis
         pytest.param((), None, id="nobody watches"),
         pytest.param(("metrics.pushgateway=http://push:9091",), {"value": "http://push:9091"}, id="an address"),
         pytest.param(
-            ("metrics.secret=push",), {"valueFrom": {"secretKeyRef": {"name": "push", "key": "url"}}}, id="a Secret"
+            ("metrics.secret=push",),
+            {"valueFrom": {"secretKeyRef": {"name": "push", "key": "url", "optional": True}}},
+            id="a Secret",
         ),
     ],
 )

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from refit.cli import moves
 from refit.core import pushgateway
+from refit.core.domain import Move
 from refit.core.effects import Moment
 from tests.faults.case import THIRD, Case, edited
 from tests.fixtures.calls import call
@@ -113,6 +115,25 @@ def test_a_move_by_hand_stands_where_the_pushgateway_is_away(case: Case, monkeyp
     assert called.code == 0
     assert "note: the metrics were not pushed" in called.err
     assert case.champion.hold is not None
+
+
+def test_a_move_by_hand_stands_where_the_store_goes_away_after_it(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.good()
+    call("rollback", "loans", "--store", case.url, "--reason", "bad")
+    folder = tmp_path / "same"
+    folder.symlink_to(case.folder.parent)
+
+    def lose(_name: str, _move: Move, *, as_json: bool) -> None:
+        folder.unlink()
+        folder.symlink_to(folder)
+
+    monkeypatch.setattr(moves, "_tell", lose)
+    monkeypatch.setenv(pushgateway.SETTING, "http://127.0.0.1:9")
+    called = call("release", "loans", "--store", f"file://{folder}", "--reason", "mended")
+    assert called.code == 0, called.err
+    assert case.champion.hold is None
 
 
 def test_a_deleted_pipeline_is_heard_of_no_more(

@@ -110,6 +110,17 @@ def slow_run(world: World) -> Expected:
     return {at + 14 * HOUR: [], at + 24 * HOUR: [], at + 27 * HOUR: [OVERDUE], at + 30 * HOUR: []}
 
 
+def dead_run(world: World) -> Expected:
+    """Its process was killed without a word, and by the schedule the next run begins only in a week."""
+    begins(world, 0, every=WEEK)
+    ends(world, HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
+    begins(world, DAY, every=WEEK)
+    begins(world, 5 * DAY, every=nan)
+    ends(world, 5 * DAY + HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
+    begins(world, 6 * DAY, every=nan)
+    return {DAY: [], 2 * DAY: [], 2 * DAY + 2 * HOUR: [OVERDUE], 5 * DAY: [], 7 * DAY: [], 8 * DAY: [OVERDUE]}
+
+
 def first_install(world: World) -> Expected:
     """The first run goes on for hours; then there is a champion."""
     begins(world, DAY)
@@ -222,12 +233,25 @@ def gateway_in_a_new_pod(world: World) -> Expected:
     return {HOUR: before, 5 * HOUR: [], DAY: []}
 
 
+def gateway_in_new_pods_forgets(world: World) -> Expected:
+    """It has no file: what the last of its pods said counts, and not the most that one of them said."""
+    told = m.RUN_START.at(0), m.AWAITING_APPROVAL.at(1), m.RUNS_UNCONFIRMED.at(9), m.RUN_NEXT.at(DAY)
+    world.push(0, "run", *told, pod="a")
+    world.push(0, "extract", m.ROWS.at(1000, "read"), m.ROWS.at(90, "quarantined"), pod="a")
+    world.forget(5 * HOUR)
+    settled = m.AWAITING_APPROVAL.at(0), m.RUNS_UNCONFIRMED.at(0), m.RUN_NEXT.at(nan), m.QUARANTINE_LIMIT.at(0.1)
+    world.push(5 * HOUR, "run", m.RUN_START.at(0), m.RUN_SUCCESS.at(4 * HOUR), *settled, pod="b")
+    world.push(5 * HOUR, "extract", m.ROWS.at(1000, "read"), m.ROWS.at(1, "quarantined"), pod="b")
+    world.forget(10 * HOUR)
+    return {9 * HOUR: [], 10 * HOUR: [], 12 * HOUR: [MISSING], 2 * DAY: [MISSING]}
+
+
 def deleted(world: World) -> Expected:
     """A pipeline of which nothing was heard for two weeks is taken for deleted."""
     begins(world, 0, every=nan)
     ends(world, HOUR, "promoted", m.SLO_MAX_AGE.at(nan))
-    world.forget(2 * HOUR)
-    return {4 * HOUR: [MISSING], 13 * DAY: [MISSING], 14 * DAY + 4 * HOUR: []}
+    world.forget(4 * HOUR)
+    return {6 * HOUR: [MISSING], 13 * DAY: [MISSING], 14 * DAY + 6 * HOUR: []}
 
 
 def seasons(world: World) -> Expected:
@@ -269,6 +293,7 @@ FIRES: Sequence[Case] = (
     template_of_the_same_name,
     refused_run,
     slow_run,
+    dead_run,
     awaiting_approval,
     nothing_confirmed,
     bad_rows,
@@ -278,8 +303,8 @@ FIRES: Sequence[Case] = (
     gateway_in_a_new_pod,
     two_pipelines,
 )
-REMEMBERS: Sequence[Case] = (gateway_forgets_what_fires, overtaken, missed_scrapes)
-"""Of which class the failure was is remembered only where it is recorded."""
+REMEMBERS: Sequence[Case] = (gateway_forgets_what_fires, gateway_in_new_pods_forgets, overtaken, missed_scrapes)
+"""Of which class the failure was, and which of several pods spoke last, is remembered only where it is recorded."""
 SILENT: Sequence[Case] = (first_install, without_objective)
 
 

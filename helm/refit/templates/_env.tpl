@@ -39,7 +39,9 @@
 {{- end }}
 {{- end -}}
 
-{{/* Where metrics go, if anywhere: an address, or a Secret that holds it. */}}
+{{/*
+Where metrics go, if anywhere: an address, or a Secret that holds it. One that is not there costs metrics, and no run.
+*/}}
 {{- define "refit.env.metrics" -}}
 {{- $metrics := .root.Values.metrics -}}
 {{- if and $metrics.pushgateway $metrics.secret -}}
@@ -49,7 +51,7 @@
 - {name: REFIT_PUSHGATEWAY, value: {{ . | quote }}}
 {{- end }}
 {{- with $metrics.secret }}
-- {name: REFIT_PUSHGATEWAY, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $metrics.key | quote }}}}}
+- {name: REFIT_PUSHGATEWAY, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $metrics.key | quote }}, optional: true}}}
 {{- end }}
 {{- end -}}
 

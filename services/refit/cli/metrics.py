@@ -1,7 +1,6 @@
 """`refit metrics`: what Prometheus is told of a pipeline, from the store's records."""
 
 import os
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -10,12 +9,12 @@ import click
 
 from refit.cli.answer import say, say_json, talk
 from refit.cli.options import example, json_option, name_argument, store_option
-from refit.cli.place import find
+from refit.cli.place import Place, find
 from refit.core import pushgateway
 from refit.core.errors import ConfigError, DependencyError
 from refit.core.metrics import Group, Sample
-from refit.core.pushgateway import SETTING
-from refit.run.recollection import recollect
+from refit.core.pushgateway import SETTING, Pushgateway
+from refit.run.recollection import of_runs, push_latest, recollect
 
 Groups = list[tuple[Group, list[Sample]]]
 
@@ -50,7 +49,7 @@ def metrics(target: str, push: bool, store: str | None, as_json: bool) -> None:
     place = find(target, store)
     groups = list(recollect(place.store, datetime.now(UTC)))
     if push:
-        _push(place.name, groups)
+        _push(place, groups)
     if as_json:
         say_json(document(place.name, groups))
     elif push:
@@ -76,10 +75,16 @@ def _entry(group: Group, sample: Sample) -> dict[str, Any]:
     return {"name": sample.metric.name, "step": group, "labels": labels, "value": value}
 
 
-def _push(name: str, groups: Iterable[tuple[Group, list[Sample]]]) -> None:
-    gateway = pushgateway.at(pushgateway.url_of(os.environ), name)
+def _push(place: Place, groups: Groups) -> None:
+    gateway = pushgateway.at(pushgateway.url_of(os.environ), place.name)
     if gateway is None:
         raise NoPushgateway
     for group, found in groups:
-        if why := gateway.push(group, found):
+        if why := _push_group(gateway, place, group, found):
             raise PushFailed(group, why)
+
+
+def _push_group(gateway: Pushgateway, place: Place, group: Group, found: list[Sample]) -> str:
+    if group == "run":  # which others push too
+        return push_latest(gateway, place.store, lambda: list(of_runs(place.store, datetime.now(UTC))))
+    return gateway.push(group, found)

@@ -15,9 +15,11 @@ from refit.core import artifacts, environment, hand, pushgateway, registry, samp
 from refit.core.domain import FitOn, Move, TrainManifest
 from refit.core.environment import created_by
 from refit.core.errors import SupersededError
+from refit.core.metrics import Sample
 from refit.core.runs import recorded_runs
 from refit.core.store import Conflict, ObjectStore
-from refit.run.standing import read_standing
+from refit.run.recollection import push_latest
+from refit.run.standing import known, read_standing
 
 
 class Overtaken(SupersededError):
@@ -113,11 +115,15 @@ def _note_changes(store: ObjectStore, version: str) -> None:
 
 def _push(place: Place) -> None:
     """Prometheus learns of the move, where the environment names a Pushgateway; one that fails is a note."""
-    gateway, newest = pushgateway.at(pushgateway.url_of(os.environ), place.name), next(recorded_runs(place.store), None)
+    gateway = pushgateway.at(pushgateway.url_of(os.environ), place.name)
+    newest = known(lambda: next(recorded_runs(place.store), None))
     if gateway is None or newest is None:
         return
-    standing = read_standing(place.store, newest.file, datetime.now(UTC))
-    if why := gateway.push("run", samples.of_production(standing)):
+
+    def read() -> list[Sample]:
+        return list(samples.of_production(read_standing(place.store, newest.file, datetime.now(UTC))))
+
+    if why := push_latest(gateway, place.store, read):
         talk(f"note: the metrics were not pushed: {why}; later: refit metrics {place.name} --push")
 
 

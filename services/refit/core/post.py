@@ -5,7 +5,7 @@ from base64 import b64encode
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from refit.core.logs import HIDDEN, redact
@@ -23,8 +23,8 @@ class Unmoved(HTTPRedirectHandler):
 def post(url: str, document: Any, timeout_seconds: float) -> str:
     """The address has the document as JSON; returns why it has not, in words without the address, or nothing."""
     try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = address_of(url)
+        if parts is None:
             return "it holds no address like https://hooks.example.com/…"
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "refit"}
@@ -40,8 +40,22 @@ def post(url: str, document: Any, timeout_seconds: float) -> str:
             return _words(f"it answered {error.code} {error.reason}" + (f": {body}" if body else ""), url)
     except URLError as error:
         return _words(str(error.reason), url)
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: names that cannot be
         return _words(str(error) or type(error).__name__, url)
+
+
+def address_of(url: str) -> SplitResult | None:
+    """The parts of an address of HTTP; None where it is none.
+
+    A password with a character that has to be encoded, like `/`, ends the host there and begins the port: what urllib
+    says of such a port would be a part of the password.
+    """
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_whole else None
 
 
 def body_of(error: HTTPError, limit: int) -> bytes:

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 from urllib.request import Request, build_opener
 
 from prometheus_client import CollectorRegistry, Gauge, delete_from_gateway, generate_latest, pushadd_to_gateway
 
 from refit.core.logs import redact
 from refit.core.metrics import JOB, Group, Sample
-from refit.core.post import Unmoved, body_of
+from refit.core.post import Unmoved, address_of, body_of
 
 _WORDS_LIMIT: Final = 200
 Sender = Callable[..., Callable[[], None]]
@@ -26,9 +26,9 @@ def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, t
         samples: None: there is no such group any more.
     """
     try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            return "REFIT_PUSHGATEWAY is no address like http://pushgateway:9091"
+        parts = address_of(url)
+        if parts is None:
+            return "REFIT_PUSHGATEWAY is no address like http://pushgateway:9091; a password may have to be %-encoded"
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         if samples is None:
             delete_from_gateway(bare, JOB, dict(group), timeout_seconds, _sender(parts))
@@ -39,7 +39,7 @@ def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, t
             return _words(f"answered {error.code} {error.reason}", body_of(error, _WORDS_LIMIT))
     except URLError as error:
         return _words(str(error.reason))
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: ports and names that cannot be
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: names that cannot be
         return _words(str(error) or type(error).__name__)
     return ""
 

@@ -55,5 +55,5 @@ def at(url: str | None, pipeline: str) -> Pushgateway | None:
 
 
 def url_of(environment: Mapping[str, str]) -> str:
-    """The address that the environment names; empty: none."""
-    return environment.get(SETTING, "")
+    """The address that the environment names; empty: none. A Secret made of a file ends with a line end."""
+    return environment.get(SETTING, "").strip()

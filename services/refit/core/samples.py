@@ -129,11 +129,12 @@ class Standing:
         failed_at: When the last run that failed ended.
         next_at: What the schedule names next.
         promoted_at: When the champion's version came into production.
-        confirmed_at: When a verdict last confirmed the champion.
+        confirmed_at: When a verdict last confirmed the champion, or it was replaced.
         scores: The champion's, when it was judged.
         quarantine_limit: Share of bad rows that fails a read.
         unconfirmed: Runs since one confirmed or replaced the champion; skipped ones do not count.
         awaits_approval: The newest version waits for a person.
+        is_file_known: The pipeline file can be read: what it does not have (`next_at`, `max_age`), it does not say.
         max_age: The objective; None: the file has none.
         fresh_share: Of the last 28 days within it.
     """
@@ -148,19 +149,22 @@ class Standing:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     quarantine_limit: float | None = None
     unconfirmed: int | None = None
-    awaits_approval: bool = False
+    awaits_approval: bool | None = False
+    is_file_known: bool = True
     max_age: timedelta | None = None
     fresh_share: float | None = None
 
 
-def of_beginning(at: datetime, next_at: datetime | None) -> Iterator[Sample]:
+def of_beginning(at: datetime, next_at: datetime | None, *, is_file_known: bool) -> Iterator[Sample]:
     """What is known of a run when it begins: until it ends, it goes on.
 
     Args:
         next_at: What the schedule names next.
+        is_file_known: The pipeline file can be read: without `next_at` there is no schedule.
     """
     yield m.RUN_START.at(at.timestamp())
-    yield _moment(m.RUN_NEXT, next_at)
+    if is_file_known:
+        yield _moment(m.RUN_NEXT, next_at)
     yield m.STORE_CONDITIONS.at(1)
 
 
@@ -172,9 +176,15 @@ def of_refusal(failure: Failure, at: datetime, *, conditions_hold: bool) -> Iter
         yield m.STORE_CONDITIONS.at(0)
 
 
-def of_run(created_at: datetime, outcome: Outcome, standing: Standing) -> Iterator[Sample]:
-    """What a run tells that has ended."""
-    yield m.RUN_START.at(created_at.timestamp())
+def of_run(
+    created_at: datetime, outcome: Outcome, standing: Standing, *, following_at: datetime | None = None
+) -> Iterator[Sample]:
+    """What a run tells that has ended.
+
+    Args:
+        following_at: When another one began since, which goes on.
+    """
+    yield m.RUN_START.at((following_at or created_at).timestamp())
     yield from _of_outcome(outcome.outcome, outcome.error, outcome.exit_code)
     yield m.RUN_DURATION.at(max(0.0, (outcome.finished_at - created_at).total_seconds()))
     for name, count in outcome.attempts.items():
@@ -183,7 +193,8 @@ def of_run(created_at: datetime, outcome: Outcome, standing: Standing) -> Iterat
         yield m.RUN_SUCCESS.at(standing.succeeded_at.timestamp())
     if standing.failed_at is not None:
         yield m.RUN_FAILURE.at(standing.failed_at.timestamp())
-    yield _moment(m.RUN_NEXT, standing.next_at)
+    if standing.is_file_known:
+        yield _moment(m.RUN_NEXT, standing.next_at)
     yield m.STORE_CONDITIONS.at(1)
     yield from of_production(standing)
 
@@ -204,17 +215,19 @@ def of_production(standing: Standing) -> Iterator[Sample]:
         yield m.QUARANTINE_LIMIT.at(standing.quarantine_limit)
     if standing.unconfirmed is not None:
         yield m.RUNS_UNCONFIRMED.at(standing.unconfirmed)
-    yield m.AWAITING_APPROVAL.at(standing.awaits_approval)
-    yield m.SLO_MAX_AGE.at(standing.max_age.total_seconds() if standing.max_age else nan)
-    yield m.SLO_FRESH.at(nan if standing.fresh_share is None else standing.fresh_share)
+    if standing.awaits_approval is not None:
+        yield m.AWAITING_APPROVAL.at(standing.awaits_approval)
+    if standing.is_file_known:
+        yield m.SLO_MAX_AGE.at(standing.max_age.total_seconds() if standing.max_age else nan)
+        yield m.SLO_FRESH.at(nan if standing.fresh_share is None else standing.fresh_share)
     if standing.watermark is not None:
         yield m.WATERMARK.at(standing.watermark.timestamp())
     if standing.champion is None or standing.promoted_at is None:
         return
     yield m.CHAMPION_GENERATION.at(standing.champion.generation)
     yield m.CHAMPION_PROMOTED.at(standing.promoted_at.timestamp())
-    confirmed_at = max(standing.promoted_at, standing.confirmed_at or standing.promoted_at)
-    yield m.CHAMPION_CONFIRMED.at(confirmed_at.timestamp())
+    if standing.confirmed_at is not None:
+        yield m.CHAMPION_CONFIRMED.at(standing.confirmed_at.timestamp())
     for score, value in standing.scores.items():
         yield m.CHAMPION_SCORE.at(nan if value is None else value, score)
     yield m.HOLD.at(standing.champion.hold is not None)

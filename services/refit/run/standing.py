@@ -49,28 +49,28 @@ def read_standing(store: ObjectStore, file: Artifact, now: datetime) -> Standing
         now: What the schedule's next moment comes after.
     """
     champion = known(lambda: read_champion(store))
-    verdict = known(lambda: read_ref(store, "verdict", VerdictRef))
     snapshot = known(lambda: read_ref(store, "snapshot", SnapshotRef))
     move = champion[0] if champion else None
     version = known(partial(read_version, store, move.version)) if move else None
     promoted_at = known(partial(stands_since, store, move)) if move else None
     pipeline = read_pipeline(store, file)
     max_age = pipeline.slo.max_age if pipeline else None
-    past = _look_back(store, promoted_at)
+    past = known(partial(_look_back, store, promoted_at))  # a part of it would tell of other runs than the newest
     return Standing(
-        succeeded_at=past.succeeded_at,
-        failed_at=past.failed_at,
+        succeeded_at=past.succeeded_at if past else None,
+        failed_at=past.failed_at if past else None,
         next_at=next_at(pipeline, now) if pipeline else None,
         watermark=snapshot[0].watermark if snapshot else None,
         champion=move,
         promoted_at=promoted_at,
-        confirmed_at=verdict[0].confirmed_at if verdict else None,
+        confirmed_at=known(partial(_confirmed_at, store, promoted_at)) if promoted_at else None,
         scores=version.scores if version else {},
         quarantine_limit=pipeline.on_bad_row.max_fraction if pipeline else None,
-        unconfirmed=past.unconfirmed,
+        unconfirmed=past.unconfirmed if past else None,
+        is_file_known=pipeline is not None,
         max_age=max_age,
         fresh_share=known(partial(read_fresh_share, store, max_age, now)) if max_age else None,
-        awaits_approval=_awaits_approval(store, past.decided),
+        awaits_approval=known(partial(_awaits_approval, store, past.decided)) if past else None,
     )
 
 
@@ -119,9 +119,15 @@ def _look_back(store: ObjectStore, promoted_at: datetime | None) -> _Past:
     return past
 
 
+def _confirmed_at(store: ObjectStore, promoted_at: datetime) -> datetime:
+    verdict = read_ref(store, "verdict", VerdictRef)
+    return max(promoted_at, (verdict[0].confirmed_at if verdict else None) or promoted_at)
+
+
 def _awaits_approval(store: ObjectStore, decided: Outcome | None) -> bool:
     """Whether the newest verdict waits for a person, and none has promoted or gone back since."""
     if decided is None or decided.outcome != "awaiting_approval":
         return False
-    moves = known(lambda: known_moves(store)) or ()
-    return not any(move.kind in ("promote", "rollback") and move.at > decided.finished_at for move in moves)
+    return not any(
+        move.kind in ("promote", "rollback") and move.at > decided.finished_at for move in known_moves(store)
+    )

@@ -16,7 +16,8 @@ from refit.core.pushgateway import Pushgateway
 from refit.core.step import describe
 from refit.core.store import ConditionsIgnored, ObjectStore
 from refit.run.executor import Ended, Place
-from refit.run.standing import known, next_at, read_pipeline, read_standing
+from refit.run.recollection import of_end, push_latest
+from refit.run.standing import known, next_at, read_pipeline
 
 _NO_FAILURE: Final = frozenset({"config", "superseded", "killed"})
 """Classes of what keeps a run from its beginning without being one that failed: a word of the call, another run, a
@@ -66,7 +67,8 @@ class Telemetry:
         if self.gateway is not None:
             pipeline = read_pipeline(store, run.file)
             following = next_at(pipeline, datetime.now(UTC)) if pipeline else None
-            self.gateway.push("run", samples.of_beginning(run.created_at, following))
+            known_file = pipeline is not None
+            self.gateway.push("run", samples.of_beginning(run.created_at, following, is_file_known=known_file))
 
     def recall(self, store: ObjectStore, run_id: str, step: StepName, numbers: range, *, is_done: bool) -> None:
         """The attempts that an earlier process of this run saw end are counted, as far as it came to note them.
@@ -106,8 +108,7 @@ class Telemetry:
         """How the run ended and where the pipeline stands is pushed; returns why not, which the store keeps too."""
         if self.gateway is None:
             return ""
-        standing = read_standing(store, run.file, outcome.finished_at)
-        reason = self.gateway.push("run", samples.of_run(run.created_at, outcome, standing))
+        reason = push_latest(self.gateway, store, lambda: of_end(store, run, outcome))
         if reason:
             with suppress(RefitError):
                 store.put(keys.unpushed(run.run_id), Unpushed(at=datetime.now(UTC), reason=reason).to_json())

@@ -15,7 +15,8 @@ import pytest
 
 from refit.core.domain import Termination
 from refit.core.metrics import STEP_DURATION
-from refit.core.pushgateway import Pushgateway
+from refit.core.post import post
+from refit.core.pushgateway import SETTING, Pushgateway, url_of
 from refit.core.store import open_store
 from tests.fixtures.pushgateway import Gateway, served
 from tests.fixtures.records import put_run, run_record
@@ -139,15 +140,29 @@ def test_a_push_without_an_answer_that_takes_it_says_why(answer: bytes, every_se
         ("http://127.0.0.1:9", "refused"),
         ("http://nobody.invalid:9091", ""),
         ("pushgateway:9091", "is no address like"),
-        ("http://pushgateway:port", "ort"),
-        ("http://[", "URL"),
+        ("http://pushgateway:port", "is no address like"),
+        ("http://[", "is no address like"),
+        ("http://a..b:9091", "label empty"),
     ],
-    ids=["nobody listens", "no such name", "no scheme", "no port", "no host"],
+    ids=["nobody listens", "no such name", "no scheme", "no port", "no host", "no name"],
 )
 def test_an_address_that_leads_nowhere_is_told(address: str, told: str) -> None:
     unpushed = Pushgateway(address, "loans").push("train", [STEP_DURATION.at(1)])
     assert unpushed
     assert told in unpushed
+
+
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_password_that_is_not_encoded_is_told_nowhere(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"http://me:hunter{mark}22@pushgateway:9091"
+    monkeypatch.setenv(SETTING, address)
+    unpushed = Pushgateway(address, "loans").push("train", [STEP_DURATION.at(1)])
+    assert "is no address like" in unpushed
+    assert "hunter" not in unpushed + post(address, {}, 1.0)
+
+
+def test_an_address_from_a_file_may_end_a_line() -> None:
+    assert url_of({SETTING: "http://pushgateway:9091 \n"}) == "http://pushgateway:9091"
 
 
 def test_what_the_pushgateway_says_to_values_that_it_refuses_is_told(tmp_path: Path) -> None:

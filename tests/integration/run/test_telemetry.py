@@ -1,24 +1,32 @@
 """Who tells how an attempt ended: its own process, or the coordinator where that knew less or told nothing."""
 
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from refit.core import effects, hand
 from refit.core.domain import Failure, Termination
+from refit.core.effects import Moment
 from refit.core.errors import AccessError, ConfigError, DependencyError, RefitError, SupersededError, TerminatedError
 from refit.core.metrics import DONE
 from refit.core.pushgateway import Pushgateway
-from refit.core.store import ConditionsIgnored
+from refit.core.store import ConditionsIgnored, open_store
 from refit.run.executor import Ended
 from refit.run.telemetry import Telemetry
-from tests.fixtures.pushgateway import Gateway
+from tests.fixtures.past_runs import FIRST, SECOND, put_awaiting, put_promoted
+from tests.fixtures.pushgateway import Gateway, Labels
+from tests.fixtures.records import NOW, put_run, run_record
 
 
 def failure(kind: str, code: int) -> Failure:
     return Failure(error_class=kind, type="X", step="train", exit_code=code, message="it broke")
 
 
+NONE: Labels = frozenset()
+WEEK = timedelta(days=7)
 DATA, TERMINATED, TIMEOUT = failure("data", 65), failure("killed", 143), failure("timeout", 75)
 KILLED, START = failure("killed", 137), failure("start", 75)
 
@@ -115,3 +123,52 @@ def test_a_run_that_could_not_begin_is_told_as_a_failed_one(
     assert found["refit_run_last_outcome"][frozenset({("outcome", "failed")})] == 1
     assert found["refit_run_last_failure_timestamp_seconds"][frozenset()] <= time.time()
     assert found.get("refit_store_conditions", {}).get(frozenset()) == told["conditions"]
+
+
+def test_a_store_that_goes_away_after_a_run_has_ended_costs_only_what_it_would_have_told(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    folder = tmp_path / "store"
+    store = open_store(f"file://{folder}").under("away/")
+    outcome = put_promoted(store, FIRST)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(folder)
+    telemetry = Telemetry(Pushgateway(gateway.url, "away"))
+    telemetry.begun(store, run_record(FIRST))
+    assert telemetry.run_ended(store, run_record(FIRST), outcome) == ""
+    found = gateway.series("away", "run")
+    assert found["refit_run_last_exit_code"] == {frozenset({("class", "done")}): 0}
+    silenced = {"refit_run_next_timestamp_seconds", "refit_slo_max_age_seconds", "refit_awaiting_approval"}
+    assert not silenced & set(found)
+
+
+def test_a_move_by_hand_while_a_run_pushes_its_end_is_what_stands(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"file://{tmp_path}").under("moved/")
+    put_promoted(store, FIRST, NOW)
+    outcome = put_awaiting(store, SECOND, NOW + WEEK)
+
+    def promote_now(moment: Moment, name: str) -> None:
+        if (moment, name) == ("before", "push run"):
+            monkeypatch.setattr(effects, "hook", lambda _moment, _name: None)
+            hand.promote(store, SECOND, who="tests", why="agreed", now=datetime.now(UTC) + WEEK)
+
+    monkeypatch.setattr(effects, "hook", promote_now)
+    telemetry = Telemetry(Pushgateway(gateway.url, "moved"))
+    assert telemetry.run_ended(store, run_record(SECOND, created_at=NOW + WEEK), outcome) == ""
+    found = gateway.series("moved", "run")
+    assert found["refit_awaiting_approval"][NONE] == 0
+    assert found["refit_champion_generation"][NONE] == 2
+
+
+def test_a_run_that_begins_while_another_pushes_its_end_goes_on(gateway: Gateway, tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}").under("next/")
+    outcome = put_promoted(store, FIRST, NOW)
+    put_run(store, run_record(SECOND, created_at=NOW + WEEK))
+    telemetry = Telemetry(Pushgateway(gateway.url, "next"))
+    assert telemetry.run_ended(store, run_record(FIRST, created_at=NOW), outcome) == ""
+    found = gateway.series("next", "run")
+    assert found["refit_run_last_start_timestamp_seconds"][NONE] == (NOW + WEEK).timestamp()
+    assert found["refit_run_last_success_timestamp_seconds"][NONE] == outcome.finished_at.timestamp()
+    assert found["refit_run_duration_seconds"][NONE] == (outcome.finished_at - NOW).total_seconds() > 0

@@ -8,7 +8,8 @@ import pytest
 
 from refit.core import hand
 from refit.core.domain import Outcome
-from refit.core.samples import Standing
+from refit.core.metrics import CHAMPION_CONFIRMED, CHAMPION_GENERATION
+from refit.core.samples import Standing, of_production
 from refit.core.store import ObjectStore, open_store
 from refit.run.standing import read_standing
 from tests.fixtures.past_runs import FIRST, SECOND, THIRD, put_awaiting, put_failed, put_promoted, put_rejected
@@ -72,6 +73,16 @@ def test_a_later_run_without_a_verdict_decides_nothing_and_one_with_it_does(stor
     assert not read_standing(store, run_record(FIRST).file, NOW + 4 * WEEK).awaits_approval
 
 
+def test_a_verdict_that_cannot_be_read_makes_no_champion_older(store: ObjectStore) -> None:
+    standing(store, put_promoted, put_rejected)
+    store.put("refs/verdict.json", b"{")
+    found = read_standing(store, run_record(FIRST).file, NOW + WEEK)
+    assert found.promoted_at is not None
+    told = {sample.metric: sample.value for sample in of_production(found)}
+    assert CHAMPION_GENERATION in told
+    assert CHAMPION_CONFIRMED not in told
+
+
 def test_an_empty_store_tells_nothing_and_fails_nowhere(store: ObjectStore) -> None:
     found = read_standing(store, run_record(FIRST).file, NOW)
-    assert found == Standing(unconfirmed=0)
+    assert found == Standing(unconfirmed=0, is_file_known=False)
