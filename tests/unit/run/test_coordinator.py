@@ -414,6 +414,27 @@ def test_passing_faults_are_tried_again_from_when_they_were_seen(world: World, m
     assert pauses == [0.0, 0.0]  # these Jobs failed in 2026-11-20, long ago by the clock of this process
 
 
+@pytest.mark.parametrize("method", ["create", "job"])
+def test_an_api_server_that_is_away_for_long_is_waited_for_and_the_same_job_followed(world: World, method: str) -> None:
+    runner = world.runner()
+    world.cluster.faults[method] = [ClusterAway("the API server is away") for _ in range(2)]
+    assert runner.run(request()).outcome == "promoted"
+    assert world.jobs() == ALL
+    failed = [event for event in world.events if isinstance(event, StepFailed)]
+    assert [(event.step, event.number, event.retry_seconds) for event in failed] == [
+        ("extract", 1, 5.0),
+        ("extract", 1, 20.0),
+    ]
+
+
+def test_an_api_server_that_stays_away_ends_the_run_after_the_usual_tries(world: World) -> None:
+    runner = world.runner()
+    world.cluster.faults["job"] = [ClusterAway("the API server is away") for _ in range(3)]
+    outcome = runner.run(request())
+    assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
+    assert world.jobs() == ["extract-1"]
+
+
 def test_a_pause_has_the_same_end_whoever_waits() -> None:
     attempt, ended = Attempt("s3://b", "loans", "r", "train", 1), Ended(75, None, b"", at=BEGIN)
 
