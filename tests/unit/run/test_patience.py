@@ -12,11 +12,12 @@ from refit.core.config import parse_pipeline
 from refit.core.domain import Failure, Outcome, Pause
 from refit.core.errors import DependencyError
 from refit.core.lock import Lock
-from refit.core.objective import USUAL_PAUSES, spread
+from refit.core.objective import USUAL_PAUSES, Patience, spread
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, NotTold, RunEnded, StepFailed
 from refit.run.executor import Attempt, Ended
 from refit.run.identity import Identity
+from refit.run.pauses import pause_before_next
 from refit.run.request import Request
 from refit.run.runner import Runner
 from tests.fixtures.past_runs import put_promoted
@@ -157,3 +158,22 @@ def test_a_coordinator_that_takes_a_run_up_goes_on_with_its_pauses(store: Object
     assert [number for step, number in executor.attempts if step == "extract"] == [5, 6, 7]
     pauses = [event.retry_seconds for event in events if isinstance(event, StepFailed)]
     assert pauses == [1280.0, 5120.0]
+
+
+@pytest.mark.parametrize(
+    ("ended", "until", "expected"),
+    [(11_000, 4_000, 4_000), (16_000, -1_000, None), (3_000, 4_000, None), (30_000, 100_000, 0)],
+    ids=["cut to end then", "too late by now", "never fitted", "due by now"],
+)
+def test_who_takes_a_run_up_within_a_pause_waits_until_the_same_moment(
+    ended: float, until: float, expected: float | None
+) -> None:
+    now = datetime.now(UTC)
+    found = Patience((*USUAL_PAUSES, 20_000.0), now + timedelta(seconds=until), "objective", now + DAY)
+    attempt, away = (
+        Attempt("s3://b", "loans", "r", "extract", 3),
+        Failure(error_class="dependency", type="X", step="extract", exit_code=75, message="away"),
+    )
+    at = now - timedelta(seconds=ended)
+    pause = pause_before_next(found, attempt, Ended(75, None, b"", at=at), away)
+    assert pause == (None if expected is None else pytest.approx(expected, abs=5))
