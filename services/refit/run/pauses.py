@@ -21,7 +21,9 @@ def pause_before_next(patience: Patience, attempt: Attempt, ended: Ended | None,
     Args:
         ended: None where the attempt could not begin.
     """
-    planned = patience.planned(attempt.number, failure.error_class) if is_retried(failure) else None
+    planned = None
+    if is_retried(failure):
+        planned = patience.planned(attempt.number, failure.error_class, failure.type)
     if planned is None:
         return None
     now = datetime.now(UTC)
