@@ -61,6 +61,11 @@ def test_an_answer_that_repeats_a_short_path_shows_none_of_it(receiver: Receiver
     assert "s3cret" not in reason
 
 
+def test_an_answer_cannot_move_the_cursor_of_a_terminal(receiver: Receiver) -> None:
+    receiver.status, receiver.answer = 500, b"\x1b[2Jaway\x00\xff"
+    assert hook(receiver.url).tell(["x"]).endswith(" [2Jaway \ufffd")
+
+
 def test_an_answer_in_drops_has_a_deadline(receiver: Receiver) -> None:
     receiver.slow_seconds = 60.0
     began = time.monotonic()
