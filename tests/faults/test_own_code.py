@@ -201,7 +201,7 @@ def test_a_killed_worker_of_own_code_costs_an_attempt(empty: Case, on_path: dict
 
 def test_a_worker_of_own_code_that_is_always_killed_ends_the_run_with_75(empty: Case, on_path: dict[str, Any]) -> None:
     words = ("a worker process of the fit was killed", "more memory")
-    empty.refused(75, "dependency DependencyError", *words, days=FIRST, file=pooled(), **on_path)
+    empty.refused(75, "dependency WorkerKilled", *words, days=FIRST, file=pooled(), **on_path)
 
 
 def test_a_fit_that_never_ends_is_ended_by_sigterm_and_blocks_no_later_run(

@@ -201,7 +201,7 @@ def _tell_of_run(store: ObjectStore, webhook: Webhook, pipeline: Pipeline, outco
         return ""
     scene, found = _scene(store, pipeline), read_ref(store, "told", ToldRef)
     told = found[0] if found else None
-    if told is not None and told.at >= outcome.finished_at:
+    if told is not None and told.at is not None and told.at >= outcome.finished_at:
         return ""  # by a later run, or by an earlier process of this one
     before, after = before_run(told, outcome, scene), after_run(outcome, scene)
     if after is None or before == after:
@@ -219,10 +219,10 @@ def tell_of_move(store: ObjectStore, move: Move, environment: Mapping[str, str])
         return ""
     try:
         found = read_ref(store, "told", ToldRef)
-        after = after_move(found[0] if found else None, move)
+        told = found[0] if found else None
         if reason := webhook.tell(tuple(of_move(move, _scene(store, pipeline)))):
             return reason
-        return _note(store, found, after, move.at)
+        return _note(store, found, after_move(told, move), told.at if told else None)
     except RefitError as error:
         return f"what the webhook has to be told is not known: {error.message}"
 
@@ -255,7 +255,7 @@ def _scene(store: ObjectStore, pipeline: Pipeline) -> Scene:
     return Scene(pipeline, found[0] if found else None, confirmed_at(store), datetime.now(UTC))
 
 
-def _note(store: ObjectStore, found: tuple[ToldRef, str] | None, state: State, at: datetime) -> str:
+def _note(store: ObjectStore, found: tuple[ToldRef, str] | None, state: State, at: datetime | None) -> str:
     """refs/told.json says what was told; returns why it does not, or nothing."""
     last, tag = found or (None, None)
     ref = ToldRef(

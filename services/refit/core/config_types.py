@@ -44,9 +44,10 @@ def parse_duration(value: object) -> timedelta:
         return value
     if not isinstance(value, str) or not re.fullmatch(DURATION_PATTERN[1:-1], value):
         raise ValueError("must be a duration: an integer and s, m, h, d or w, like 30m or 56d")
-    if len(value) > 12 or (duration := timedelta(**{_UNITS[value[-1]]: int(value[:-1])})) > LONGEST:
+    unit = timedelta(**{_UNITS[value[-1]]: 1})
+    if len(value) > 12 or int(value[:-1]) > LONGEST // unit:  # a product could be more than a timedelta holds
         raise ValueError("is longer than 36500d")
-    return duration
+    return int(value[:-1]) * unit
 
 
 def duration_text(value: timedelta) -> str:

@@ -80,6 +80,10 @@ class DependencyError(RefitError):
     retried = True
 
 
+class WorkerKilled(DependencyError):
+    """A worker process of a fit or a search ended by itself, mostly for want of memory."""
+
+
 class AccessError(RefitError):
     """Credentials or permissions do not suffice."""
 

@@ -2,8 +2,8 @@
 
 Of a failure that may pass by itself for long (a database, bucket or cluster that is away) the next try comes after 5 s,
 20 s, then four times as long each time, until a pause is a twelfth of the time that there is, or an hour where that is
-longer. An outage of any length is so outlived by about a quarter of it, by about twenty tries, whether there is a day
-or a month.
+longer. So a run goes on by the time that an outage has lasted twice as long on average, and four times at most, or has
+been over for that longest pause; it takes about twenty tries, whether there is a day or a month.
 
 The time that there is ends where a run no longer fits before the objective breaks, or before the next scheduled run
 begins, which is fresher than another try of this one. A run that begins after the objective broke has only the latter:
@@ -31,6 +31,8 @@ PART: Final = 12
 """No pause is longer than this part of the time that there is, but for `SHORTEST_LIMIT`."""
 PATIENT_CLASSES: Final = frozenset({"dependency", "start"})
 """What passes by itself without a change here. Memory that was too little stays so, and each try costs a fit."""
+IMPATIENT_TYPES: Final = frozenset({"WorkerKilled"})
+"""Types of failures of these classes for which that holds too."""
 FIRST_RUN: Final = timedelta(hours=1)
 """How long a run is taken to last before one has shown it."""
 STARTING: Final = timedelta(minutes=2)
@@ -62,11 +64,12 @@ class Patience:
         """How often a step is tried at most."""
         return len(self.pauses) + 1
 
-    def planned(self, number: int, error_class: str) -> float | None:
-        """Seconds between try `number` and the next one, by the class of its failure; None: there is no next one."""
+    def planned(self, number: int, error_class: str, error_type: str = "") -> float | None:
+        """Seconds between try `number` and the next one, by how it failed; None: there is no next one."""
         if number > len(self.pauses):
             return None
-        if number > len(USUAL_PAUSES) and error_class not in PATIENT_CLASSES:
+        may_pass = error_class in PATIENT_CLASSES and error_type not in IMPATIENT_TYPES
+        if number > len(USUAL_PAUSES) and not may_pass:
             return None
         return self.pauses[number - 1]
 

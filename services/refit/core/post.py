@@ -1,8 +1,9 @@
 """One message to a webhook over HTTP. Imported when something is sent: what talks HTTP costs as much as a command."""
 
 import json
+import re
 from base64 import b64encode
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -11,6 +12,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from refit.core.logs import HIDDEN, redact
 
 _WORDS_LIMIT: Final = 200
+_PATH: Final = re.compile("[/?].*", re.DOTALL)
 
 
 class Unmoved(HTTPRedirectHandler):
@@ -40,7 +42,9 @@ def post(url: str, document: Any, timeout_seconds: float) -> str:
             return _words(f"it answered {error.code} {error.reason}" + (f": {body}" if body else ""), url)
     except URLError as error:
         return _words(str(error.reason), url)
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: names that cannot be
+    except (ValueError, InvalidURL) as error:  # whose words quote the address, in part and escaped
+        return f"it holds an address that cannot be used ({type(error).__name__})"
+    except (OSError, HTTPException) as error:
         return _words(str(error) or type(error).__name__, url)
 
 
@@ -67,9 +71,10 @@ def body_of(error: HTTPError, limit: int) -> bytes:
 
 
 def _words(text: str, url: str) -> str:
-    """The text without the address, of which each part may be what lets one in."""
-    secrets = {url, *(piece for piece in url.replace("?", "/").replace("&", "/").split("/") if len(piece) >= 8)}
-    host = url.split("://")[-1].partition("/")[0]
-    for secret in sorted(secrets - {host}, key=len, reverse=True):
+    """The text without the address, of which each part but the host may be what lets one in."""
+    path = "".join(_PATH.findall(url.partition("://")[2]))
+    pieces = (piece for piece in re.split("[/?&]", path) if len(piece) >= 8)
+    secrets = {url, *pieces, *((path,) if len(path) > 1 else ())}
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return redact(text)[:_WORDS_LIMIT]

@@ -29,13 +29,13 @@ from refit.core.context import Context, max_rss_bytes, read_manifest
 from refit.core.domain import Failure, Manifest, RunRecord, StepName, Termination
 from refit.core.errors import (
     ConfigError,
-    DependencyError,
     DiskError,
     RefitError,
     Sigint,
     Sigterm,
     SupersededError,
     TerminatedError,
+    WorkerKilled,
 )
 from refit.core.last_words import LastWords, message_file
 from refit.core.metrics import Sample
@@ -235,7 +235,7 @@ def _known(error: BaseException) -> RefitError | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
         return DiskError(f"the disk is full or fails: {error.strerror}: {error.filename}", next="make room")
     if type(error).__name__ == "TerminatedWorkerError":  # joblib's; core does not import it
-        return DependencyError("a worker process of the fit was killed", next="give the step more memory")
+        return WorkerKilled("a worker process of the fit was killed", next="give the step more memory")
     return None
 
 

@@ -54,7 +54,7 @@ class Webhook:
 
         with effect("post webhook"):
             reason = within(self.timeout_seconds, work, "refit-webhook")
-        return f"the webhook of {self.variable}: {reason}" if reason else ""
+        return f"the webhook of {self.variable}: {_CONTROL.sub(' ', reason).strip()}" if reason else ""
 
 
 def text(lines: Sequence[str]) -> str:

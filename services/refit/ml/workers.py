@@ -14,23 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from refit.core.errors import DependencyError
+from refit.core.errors import WorkerKilled
 from refit.core.parent import die_with_parent
 from refit.ml.trial import Answer, Ground, Trial, attempt_stored, store
 
 # The last one is what n_jobs: -1 counts.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 ONE_THREAD: Final = dict.fromkeys(_THREADS, "1")
-
-
-class WorkerKilled(DependencyError):
-    """A worker process ended by itself, mostly for want of memory."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a worker process of the search was killed",
-            next="give the step more memory, or shorten the window; a further attempt has half as many workers",
-        )
 
 
 class Workers:
@@ -70,7 +60,10 @@ class Workers:
             else:
                 os.environ[name] = value
         if isinstance(error, BrokenProcessPool):
-            raise WorkerKilled from error
+            raise WorkerKilled(
+                "a worker process of the search was killed",
+                next="give the step more memory, or shorten the window; a further attempt has half as many workers",
+            ) from error
 
 
 def _begin(parent: int) -> None:

@@ -174,16 +174,13 @@ def is_retried(failure: Failure) -> bool:
     return failure.exit_code in RETRIED_CODES or signal_of(failure.exit_code) is not None
 
 
-def pause_after(attempt: Attempt, ended: Ended, seconds: float, now: datetime) -> float:
-    """Seconds until the next attempt.
+def pause_left(ended_at: datetime, seconds: float, now: datetime) -> float:
+    """Seconds until the next attempt, which comes so long after the last one ended.
 
-    Where the end of the last one is known apart from this process, the pause counts from there, with a jitter that is
-    the attempt's own: a process that takes the run up comes to the same moment. Clocks apart cannot make it longer.
+    A process that takes the run up comes to the same moment. Clocks apart cannot make it longer.
     """
-    if ended.at is None:
-        return seconds
-    due = ended.at + timedelta(seconds=seconds * (1 + jitter(attempt)))
-    return min(max((due - now).total_seconds(), 0.0), seconds * (1 + JITTER))
+    due = ended_at + timedelta(seconds=seconds)
+    return min(max((due - now).total_seconds(), 0.0), seconds)
 
 
 def signal_of(exit_code: int) -> str | None:

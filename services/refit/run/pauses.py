@@ -9,7 +9,7 @@ from refit.core.domain import Failure, Pause
 from refit.core.errors import RefitError
 from refit.core.objective import Patience
 from refit.core.store import ObjectStore
-from refit.run.executor import Attempt, Ended, is_retried, pause_after
+from refit.run.executor import Attempt, Ended, is_retried, jitter, pause_left
 
 NOTED_SECONDS: Final = 60.0
 """A pause that is shorter is told by nothing but the log."""
@@ -21,11 +21,19 @@ def pause_before_next(patience: Patience, attempt: Attempt, ended: Ended | None,
     Args:
         ended: None where the attempt could not begin.
     """
-    planned = patience.planned(attempt.number, failure.error_class) if is_retried(failure) else None
+    planned = None
+    if is_retried(failure):
+        planned = patience.planned(attempt.number, failure.error_class, failure.type)
     if planned is None:
         return None
     now = datetime.now(UTC)
-    return patience.fitted(attempt.number, pause_after(attempt, ended, planned, now) if ended else planned, now)
+    if ended is None or ended.at is None:
+        return patience.fitted(attempt.number, planned, now)
+    # as it was when the attempt ended: a process that takes the run up within the pause comes to the same one
+    fitted = patience.fitted(attempt.number, planned * (1 + jitter(attempt)), ended.at)
+    if fitted is None or patience.fitted(attempt.number, 0.0, now) is None:
+        return None
+    return pause_left(ended.at, fitted, now)
 
 
 def note(store: ObjectStore, attempt: Attempt, failure: Failure, seconds: float) -> None:

@@ -8,9 +8,10 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 
 from refit.core import keys, pushgateway
 from refit.core.context import StepMissing, read_manifest
@@ -255,9 +256,9 @@ class Runner:
             return None
         for number in range(min(first, patience.tries), patience.tries + 1):
             attempt, ended = Attempt(self.store.url, run.pipeline, run.run_id, step, number), None
-            failure = self._store_away(store, run, step, lock)
+            failure = self._store_away(store, run.run_id, step, lock)
             if failure is None:
-                ended, failure = self._attempt(store, attempt)
+                ended, failure = self._attempt(store, attempt, patience, lock)
             pause = pause_before_next(patience, attempt, ended, failure) if failure else None
             is_done = failure is None or _did_all(store, run.run_id, step, failure, last=pause is None)
             if ended is not None:
@@ -272,7 +273,7 @@ class Runner:
             self.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _store_away(self, store: ObjectStore, run: RunRecord, step: StepName, lock: Lock) -> Failure | None:
+    def _store_away(self, store: ObjectStore, run_id: str, step: StepName, lock: Lock) -> Failure | None:
         """Why the step cannot be tried now: the store is away, which passes; None where it can.
 
         Raises:
@@ -280,20 +281,41 @@ class Runner:
         """
         try:
             lock.check()
-            if read_outcome(store, run.run_id) is not None:
-                raise SupersededError(f"run {run.run_id} was thought dead and settled by another run")
+            if read_outcome(store, run_id) is not None:
+                raise SupersededError(f"run {run_id} was thought dead and settled by another run")
         except DependencyError as error:
             return describe(error, step)
         return None
 
-    def _attempt(self, store: ObjectStore, attempt: Attempt) -> tuple[Ended, Failure | None]:
+    def _attempt(
+        self, store: ObjectStore, attempt: Attempt, patience: Patience, lock: Lock
+    ) -> tuple[Ended, Failure | None]:
         """How the attempt ended, and why it failed if it did; its log stands."""
         self._attempts[attempt.step] = attempt.number
         self.listen(StepStarted(attempt.step, attempt.number))
-        ended = self.executor.execute(attempt, lambda line: self._tell(attempt.step, line))
+        ended = self._followed(store, attempt, patience, lock)
         failure = failure_of(ended, attempt.step)
         _keep_log(store, attempt, ended, failure)
         return ended, failure
+
+    def _followed(self, store: ObjectStore, attempt: Attempt, patience: Patience, lock: Lock) -> Ended:
+        """How the attempt ended. While the executor's own world is away, the same attempt is asked for again.
+
+        Another one could come to work beside it: it may have begun, and go on.
+        """
+        for number in count(1):
+            try:
+                return self.executor.execute(attempt, lambda line: self._tell(attempt.step, line))
+            except DependencyError as error:
+                failure = describe(error, attempt.step)
+                pause = pause_before_next(patience, replace(attempt, number=number), None, failure)
+                if pause is None:
+                    raise
+            self.listen(StepFailed(attempt.step, attempt.number, failure, pause))
+            note(store, attempt, failure, pause)
+            self.sleep(pause)
+            self._store_away(store, attempt.run_id, attempt.step, lock)
+        raise AssertionError("unreachable")
 
     def _first(self, store: ObjectStore, run: RunRecord, step: StepName) -> int | None:
         """The number of the attempt to make or to follow; None where the step is done, and nobody is at it."""

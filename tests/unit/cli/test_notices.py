@@ -189,6 +189,17 @@ def test_moves_by_hand_are_told(days: Days, receiver: Receiver, call: Call) -> N
     assert len(receiver.texts) == 6
 
 
+def test_a_run_is_told_whatever_the_clock_of_a_person_who_moved_the_champion_says(
+    days: Days, receiver: Receiver, call: Call
+) -> None:
+    days.day = -10  # all runs end before the move, by the person's clock
+    days.run(put_promoted)
+    days.run(put_promoted)
+    assert call("rollback", "loans", "--reason", "worse").code == 0
+    assert days.run(put_failed) == ""
+    assert receiver.texts[-1].startswith("loans failed in extract (data)")
+
+
 def test_a_move_that_nobody_could_be_told_of_stands_and_warns(
     days: Days, receiver: Receiver, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

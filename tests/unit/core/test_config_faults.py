@@ -142,6 +142,7 @@ def test_an_unknown_key_is_told_what_was_probably_meant(path: str, value: Any, e
         ("source.overlap", "١d", "must be a duration: an integer and s, m, h, d or w, like 30m or 56d"),
         ("source.overlap", "36501d", "is longer than 36500d"),
         ("source.overlap", "9" * 5000 + "d", "is longer than 36500d"),
+        ("source.overlap", "99999999999w", "is longer than 36500d"),
         ("source.statement_timeout", "0s", "must be longer than 0s"),
         ("source.statement_timeout", "25d", "is longer than 24d, the most that PostgreSQL takes"),
         (

@@ -1,7 +1,7 @@
 """How long runs go on trying: a table of cases, and what holds in all of them."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -189,6 +189,16 @@ def test_no_try_but_the_usual_ones_begins_after_the_last_moment_that_leaves_room
     for begin in begins:
         assert begin <= last or (found.until is not None and begin <= found.until + timedelta(microseconds=50))
         assert begin <= last or begin + takes <= min(ends) + timedelta(microseconds=50)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 86400.0, 3 * 86400.0, 30 * 86400.0])
+def test_the_first_try_after_an_outage_comes_when_four_times_its_length_have_passed_or_a_longest_pause_after_it(
+    seconds: float,
+) -> None:
+    begins = list(accumulate(spread(seconds)))
+    longest = max(3600.0, seconds / 12)
+    for outage, met in pairwise(begins[1:]):  # an outage that ends just after a try is met by the next one
+        assert met <= min(4.25 * outage, outage + longest)
 
 
 def test_classes_that_are_waited_for_are_classes() -> None:

@@ -52,6 +52,20 @@ def test_an_answer_that_is_none_is_told_with_its_words_and_without_the_address(r
     assert SECRET not in reason
 
 
+@pytest.mark.parametrize("path", ["/T0/s3cret", "?key=s3cret"])
+def test_an_answer_that_repeats_a_short_path_shows_none_of_it(receiver: Receiver, path: str) -> None:
+    url = receiver.url.partition("/services")[0] + path
+    receiver.status, receiver.answer = 404, f"nothing at {path}".encode()
+    reason = hook(url).tell(["x"])
+    assert "nothing at ***" in reason
+    assert "s3cret" not in reason
+
+
+def test_an_answer_cannot_move_the_cursor_of_a_terminal(receiver: Receiver) -> None:
+    receiver.status, receiver.answer = 500, b"\x1b[2Jaway\x00\xff"
+    assert hook(receiver.url).tell(["x"]).endswith(" [2Jaway \ufffd")
+
+
 def test_an_answer_in_drops_has_a_deadline(receiver: Receiver) -> None:
     receiver.slow_seconds = 60.0
     began = time.monotonic()
@@ -77,10 +91,25 @@ def test_a_server_that_takes_no_word_has_a_deadline() -> None:
         (f"http://127.0.0.1:1/{SECRET}", "refused"),
         (f"http://127.0.0.1:99999/{SECRET}", "the webhook of HOOK: "),
         (f"http://127.0.0.1/a b\n/{SECRET}", "the webhook of HOOK: "),
-        (f"http://[::1/{SECRET}", "the webhook of HOOK: "),
+        (f"http://127.0.0.1/\x01'{SECRET}\"", "cannot be used (InvalidURL)"),
+        (f"http://bob:{SECRET}/x@127.0.0.1/x", "cannot be used (InvalidURL)"),
+        (f"http://127.0.0.1/\udcff{SECRET}", "cannot be used (UnicodeEncodeError)"),
+        (f"http://[::1/{SECRET}", "cannot be used (ValueError)"),
         (f"http://{'a' * 70}.example/{SECRET}", "the webhook of HOOK: "),
     ],
-    ids=["unset", "ftp", "no address", "nobody there", "no port", "no path", "no host", "no name"],
+    ids=[
+        "unset",
+        "ftp",
+        "no address",
+        "nobody there",
+        "no port",
+        "no path",
+        "escaped",
+        "slash in the password",
+        "no UTF-8",
+        "no host",
+        "no name",
+    ],
 )
 def test_an_address_that_is_none_is_told_and_not_shown(url: str, words: str) -> None:
     reason = hook(url, 2.0).tell(["x"])

@@ -30,7 +30,7 @@ from refit.core.runs import read_outcome, run_ids
 from refit.core.store import ObjectStore, open_store
 from refit.run.cluster import ClusterAway, ClusterDenied
 from refit.run.events import Event, StepFailed
-from refit.run.executor import JITTER, Attempt, Ended, Place, pause_after
+from refit.run.executor import Place, pause_left
 from refit.run.identity import Identity, JobUnknown, of_job
 from refit.run.kubernetes import KubernetesExecutor
 from refit.run.request import Request
@@ -414,16 +414,35 @@ def test_passing_faults_are_tried_again_from_when_they_were_seen(world: World, m
     assert pauses == [0.0, 0.0]  # these Jobs failed in 2026-11-20, long ago by the clock of this process
 
 
+@pytest.mark.parametrize("method", ["create", "job"])
+def test_an_api_server_that_is_away_for_long_is_waited_for_and_the_same_job_followed(world: World, method: str) -> None:
+    runner = world.runner()
+    world.cluster.faults[method] = [ClusterAway("the API server is away") for _ in range(2)]
+    assert runner.run(request()).outcome == "promoted"
+    assert world.jobs() == ALL
+    failed = [event for event in world.events if isinstance(event, StepFailed)]
+    assert [(event.step, event.number, event.retry_seconds) for event in failed] == [
+        ("extract", 1, 5.0),
+        ("extract", 1, 20.0),
+    ]
+
+
+def test_an_api_server_that_stays_away_ends_the_run_after_the_usual_tries(world: World) -> None:
+    runner = world.runner()
+    world.cluster.faults["job"] = [ClusterAway("the API server is away") for _ in range(3)]
+    outcome = runner.run(request())
+    assert (outcome.outcome, outcome.exit_code) == ("failed", 75)
+    assert world.jobs() == ["extract-1"]
+
+
 def test_a_pause_has_the_same_end_whoever_waits() -> None:
-    attempt, ended = Attempt("s3://b", "loans", "r", "train", 1), Ended(75, None, b"", at=BEGIN)
-
     def pause(seconds: float) -> float:
-        return pause_after(attempt, ended, 20.0, BEGIN + timedelta(seconds=seconds))
+        return pause_left(BEGIN, 20.0, BEGIN + timedelta(seconds=seconds))
 
-    assert 19.0 <= pause(1.0) <= 19.0 + 20.0 * JITTER
-    assert pause(4.0) == pytest.approx(pause(1.0) - 3.0)
+    assert pause(1.0) == 19.0
+    assert pause(4.0) == 16.0
     assert pause(500.0) == 0.0
-    assert pause(-500.0) == 20.0 * (1 + JITTER)  # a clock that is behind
+    assert pause(-500.0) == 20.0  # a clock that is behind
 
 
 @pytest.mark.parametrize("code", [64, 65, 66, 70, 77, 79])

@@ -10,13 +10,14 @@ from refit.core import keys
 from refit.core.artifacts import describe
 from refit.core.config import parse_pipeline
 from refit.core.domain import Failure, Outcome, Pause
-from refit.core.errors import DependencyError
+from refit.core.errors import DependencyError, WorkerKilled
 from refit.core.lock import Lock
-from refit.core.objective import USUAL_PAUSES, spread
+from refit.core.objective import USUAL_PAUSES, Patience, spread
 from refit.core.store import ObjectStore, open_store
 from refit.run.events import Event, NotTold, RunEnded, StepFailed
 from refit.run.executor import Attempt, Ended
 from refit.run.identity import Identity
+from refit.run.pauses import pause_before_next
 from refit.run.request import Request
 from refit.run.runner import Runner
 from tests.fixtures.past_runs import put_promoted
@@ -29,15 +30,19 @@ DAY = timedelta(days=1)
 class Away(Scripted):
     """Attempts of a step fail of the class given, the first so many times."""
 
-    def __init__(self, store: ObjectStore, error_class: str, times: int, step: str = "extract") -> None:
+    def __init__(
+        self, store: ObjectStore, error_class: str, times: int, step: str = "extract", error_type: str = "X"
+    ) -> None:
         super().__init__(store)
-        self.error_class, self.times, self.step = error_class, times, step
+        self.error_class, self.times, self.step, self.error_type = error_class, times, step, error_type
 
     def execute(self, attempt: Attempt, tell: Any) -> Ended:
         if attempt.step == self.step and attempt.number <= self.times:
             self.attempts.append((attempt.step, attempt.number))
             code = 137 if self.error_class in ("oom", "killed") else 75
-            failure = Failure(error_class=self.error_class, type="X", step=attempt.step, exit_code=code, message="away")
+            failure = Failure(
+                error_class=self.error_class, type=self.error_type, step=attempt.step, exit_code=code, message="away"
+            )
             return Ended(code, None, b"log", seen=failure)
         return super().execute(attempt, tell)
 
@@ -71,6 +76,13 @@ def test_what_is_away_is_tried_until_the_objective_is_near(store: ObjectStore, e
 @pytest.mark.parametrize("error_class", ["oom", "killed", "disk"])
 def test_what_does_not_pass_by_waiting_is_tried_as_usual(store: ObjectStore, error_class: str) -> None:
     outcome, pauses = walked(store, Away(store, error_class, 12, "train"), max_age="10d")
+    assert (outcome.outcome, pauses) == ("failed", [*USUAL_PAUSES, None])
+
+
+def test_a_fit_whose_workers_are_killed_is_tried_as_usual(store: ObjectStore) -> None:
+    """Its class is that of what is away, and each try would cost a fit."""
+    away = Away(store, WorkerKilled.error_class, 12, "train", WorkerKilled.__name__)
+    outcome, pauses = walked(store, away, max_age="10d")
     assert (outcome.outcome, pauses) == ("failed", [*USUAL_PAUSES, None])
 
 
@@ -157,3 +169,22 @@ def test_a_coordinator_that_takes_a_run_up_goes_on_with_its_pauses(store: Object
     assert [number for step, number in executor.attempts if step == "extract"] == [5, 6, 7]
     pauses = [event.retry_seconds for event in events if isinstance(event, StepFailed)]
     assert pauses == [1280.0, 5120.0]
+
+
+@pytest.mark.parametrize(
+    ("ended", "until", "expected"),
+    [(11_000, 4_000, 4_000), (16_000, -1_000, None), (3_000, 4_000, None), (30_000, 100_000, 0)],
+    ids=["cut to end then", "too late by now", "never fitted", "due by now"],
+)
+def test_who_takes_a_run_up_within_a_pause_waits_until_the_same_moment(
+    ended: float, until: float, expected: float | None
+) -> None:
+    now = datetime.now(UTC)
+    found = Patience((*USUAL_PAUSES, 20_000.0), now + timedelta(seconds=until), "objective", now + DAY)
+    attempt, away = (
+        Attempt("s3://b", "loans", "r", "extract", 3),
+        Failure(error_class="dependency", type="X", step="extract", exit_code=75, message="away"),
+    )
+    at = now - timedelta(seconds=ended)
+    pause = pause_before_next(found, attempt, Ended(75, None, b"", at=at), away)
+    assert pause == (None if expected is None else pytest.approx(expected, abs=5))

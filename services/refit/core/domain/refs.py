@@ -76,5 +76,5 @@ class ToldRef(Record):
     """fine, awaiting_approval, or failed and the class of the failure: `failed: data`."""
     champion_generation: int
     """The last move of the champion that was told; 0: none."""
-    at: Instant
-    """When what was told came about."""
+    at: Instant | None
+    """When the last run that was told of had ended; None: none was."""
