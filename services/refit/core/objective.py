@@ -31,8 +31,8 @@ PART: Final = 12
 """No pause is longer than this part of the time that there is, but for `SHORTEST_LIMIT`."""
 PATIENT_CLASSES: Final = frozenset({"dependency", "start"})
 """What passes by itself without a change here. Memory that was too little stays so, and each try costs a fit."""
-IMPATIENT_TYPES: Final = frozenset({"WorkerKilled"})
-"""Types of failures of these classes for which that holds too."""
+IMPATIENT_TYPES: Final = frozenset({"StatementTimeout", "WorkerKilled"})
+"""Types of failures of these classes for which that holds too, or that cost the database a whole query each time."""
 FIRST_RUN: Final = timedelta(hours=1)
 """How long a run is taken to last before one has shown it."""
 STARTING: Final = timedelta(minutes=2)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refit.core.errors import DependencyError, WorkerKilled
 from refit.core.objective import (
     FIRST_RUN,
     MARGIN,
@@ -22,6 +23,7 @@ from refit.core.objective import (
     reserve,
     spread,
 )
+from refit.extract.faults import StatementTimeout
 
 MONDAY = datetime(2026, 11, 16, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -119,6 +121,12 @@ def test_what_is_tried_always_is_tried_as_without_an_objective() -> None:
 )
 def test_only_what_is_away_is_tried_more_often_than_usual(number: int, error_class: str, pause: float | None) -> None:
     assert derived().planned(number, error_class) == pause
+
+
+@pytest.mark.parametrize("error", [StatementTimeout, WorkerKilled], ids=lambda error: error.__name__)
+def test_what_costs_as_much_each_time_is_tried_no_more_often_than_usual(error: type[DependencyError]) -> None:
+    tries = [derived().planned(number, error.error_class, error.__name__) for number in (1, 2, 3)]
+    assert tries == [5.0, 20.0, None]
 
 
 @pytest.mark.parametrize(
