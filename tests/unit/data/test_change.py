@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from refit.data.change import ColumnChange, column_changes
-from refit.data.profile import Profile
-from refit.data.profiler import Profiler
+from tests.fixtures.profiles import profile
 
 RNG = np.random.default_rng(7)
 NUMBERS = RNG.normal(size=4000)
 DAYS = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(40)]
-
-
-def profile(sensitive: tuple[str, ...] = (), **columns: Any) -> Profile:
-    table = pa.table(columns)
-    made = Profiler(table.schema, sensitive)
-    for batch in table.to_batches():
-        made.add(batch)
-    return made.profile()
 
 
 def change(before: Any, after: Any) -> ColumnChange:

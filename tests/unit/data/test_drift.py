@@ -12,20 +12,11 @@ from hypothesis import strategies as st
 
 from refit.core.domain import ColumnDrift
 from refit.data.drift import drift, merge, stability
-from refit.data.profile import Profile
-from refit.data.profiler import Profiler
+from tests.fixtures.profiles import profile
 
 MUCH = 0.25
 RNG = np.random.default_rng(11)
 MONTHS = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(60)]
-
-
-def profile(sensitive: tuple[str, ...] = (), **columns: Any) -> Profile:
-    table = pa.table(columns)
-    made = Profiler(table.schema, sensitive)
-    for batch in table.to_batches():
-        made.add(batch)
-    return made.profile()
 
 
 def drift_of(before: Any, now: Any, *, sensitive: bool = False, late: str = "") -> ColumnDrift:
