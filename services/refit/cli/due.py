@@ -7,7 +7,6 @@ from typing import Any
 from refit.cli.runs import iso
 from refit.cli.words import instant
 from refit.core.config import Pipeline
-from refit.core.cron import next_time
 from refit.core.errors import ConfigError
 from refit.core.runs import recorded_runs
 from refit.core.store import ObjectStore
@@ -61,5 +60,5 @@ def read_due(store: ObjectStore, pipeline: Pipeline, now: datetime) -> Due:
     last = next((run for run in recorded_runs(store) if run.parent is None), None)
     if last is None:
         return Due(None, None, is_due=True)
-    at = next_time(pipeline.schedule.cron, pipeline.schedule.timezone, last.created_at)
+    at = pipeline.schedule.next_after(last.created_at)
     return Due((last.run_id, last.created_at), at, is_due=at is not None and at <= now)

@@ -6,7 +6,7 @@ not told, nor one that a retry mended, and a recovery is. The ref moves after a 
 tells it once more.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Final
 from refit.cli import story
 from refit.cli.failure import completed
 from refit.cli.words import age, one_line
-from refit.core import artifacts, keys
+from refit.core import keys
 from refit.core.config import Pipeline, parse_pipeline
 from refit.core.domain import Move, Outcome, RunRecord, ToldRef
 from refit.core.errors import RefitError
@@ -25,6 +25,7 @@ from refit.core.registry import read_champion
 from refit.core.runs import newest_file
 from refit.core.store import Conflict, ObjectStore
 from refit.core.webhook import NotTold, Webhook
+from refit.run.standing import known, read_pipeline
 
 FINE: Final = "fine"
 WAITS: Final = "awaiting_approval"
@@ -182,7 +183,7 @@ def tell_of_run(store: ObjectStore, run: RunRecord, outcome: Outcome, environmen
 
     The caller holds the lock. Why it does not is kept with the run.
     """
-    pipeline = _pipeline(lambda: (run.file.key, artifacts.read(store, run.file)))
+    pipeline = read_pipeline(store, run.file)
     webhook = webhook_of(pipeline, environment) if pipeline else None
     if pipeline is None or webhook is None:
         return ""
@@ -213,7 +214,8 @@ def _tell_of_run(store: ObjectStore, webhook: Webhook, pipeline: Pipeline, outco
 
 def tell_of_move(store: ObjectStore, move: Move, environment: Mapping[str, str]) -> str:
     """The webhook knows of a move by hand; returns why it does not, or nothing."""
-    pipeline = _pipeline(lambda: newest_file(store))
+    newest = known(lambda: newest_file(store))
+    pipeline = known(lambda: parse_pipeline(newest[1], newest[0])) if newest else None
     webhook = webhook_of(pipeline, environment) if pipeline else None
     if pipeline is None or webhook is None:
         return ""
@@ -225,15 +227,6 @@ def tell_of_move(store: ObjectStore, move: Move, environment: Mapping[str, str])
         return _note(store, found, after_move(told, move), told.at if told else None)
     except RefitError as error:
         return f"what the webhook has to be told is not known: {error.message}"
-
-
-def _pipeline(read: Callable[[], tuple[str, bytes] | None]) -> Pipeline | None:
-    """The file by its key and bytes; one that is lost, or of another version of refit, names nobody."""
-    try:
-        found = read()
-        return parse_pipeline(found[1], found[0]) if found else None
-    except RefitError:
-        return None
 
 
 def webhook_of(pipeline: Pipeline, environment: Mapping[str, str]) -> Webhook | None:

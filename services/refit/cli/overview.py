@@ -7,10 +7,9 @@ from typing import Any
 from refit.cli.past import Held, PastRun, read_lock, read_past
 from refit.cli.runs import iso, summary
 from refit.cli.words import age, figure
-from refit.core import artifacts, keys
-from refit.core.config import Pipeline, parse_pipeline
+from refit.core import keys
+from refit.core.config import Pipeline
 from refit.core.config_sections import Schedule
-from refit.core.cron import next_time
 from refit.core.domain import Move, Pause, SnapshotRef, VerdictRef, Version
 from refit.core.errors import RefitError
 from refit.core.freshness import read_fresh_share
@@ -18,6 +17,7 @@ from refit.core.refs import read_ref
 from refit.core.registry import read_champion, read_version, stands_since
 from refit.core.runs import run_ids
 from refit.core.store import ObjectStore
+from refit.run.standing import read_pipeline
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Overview:
         """When the schedule asks for the next run: `in 5 d`; empty without one."""
         if self.schedule is None:
             return ""
-        at = next_time(self.schedule.cron, self.schedule.timezone, self.at)
+        at = self.schedule.next_after(self.at)
         return f"in {age((at - self.at).total_seconds(), short=True)}" if at else ""
 
     def document(self) -> dict[str, Any]:
@@ -221,12 +221,7 @@ def _pause(store: ObjectStore, last: PastRun) -> Pause | None:
 
 def _file(store: ObjectStore, last: PastRun | None) -> Pipeline | None:
     """The file that the last run kept; one of another version of refit may say nothing to us."""
-    if last is None or last.run is None:
-        return None
-    try:
-        return parse_pipeline(artifacts.read(store, last.run.file), last.run.file.key)
-    except RefitError:
-        return None
+    return None if last is None or last.run is None else read_pipeline(store, last.run.file)
 
 
 def _champion_document(champion: Champion, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Final
 from refit.core.config import Pipeline
 from refit.core.config_sections import Schedule
 from refit.core.config_types import duration_text
-from refit.core.cron import next_time
 
 PROBABILITY_SCORES: Final = frozenset({"neg_log_loss", "neg_brier_score", "d2_log_loss_score", "d2_brier_score"})
 LEAST_SPAN: Final = {"day": timedelta(days=10), "week": timedelta(weeks=4)}  # gate.md section 1: less is inconclusive
@@ -78,8 +77,8 @@ def _rare_runs(pipeline: Pipeline) -> str:
 
 def _longest_gap(schedule: Schedule) -> timedelta:
     """Between two moments that follow each other, among the first ones of a year."""
-    moments = [at] if (at := next_time(schedule.cron, schedule.timezone, SOME_YEAR)) else []
-    while moments and len(moments) <= LOOKED_AT and (at := next_time(schedule.cron, schedule.timezone, moments[-1])):
+    moments = [at] if (at := schedule.next_after(SOME_YEAR)) else []
+    while moments and len(moments) <= LOOKED_AT and (at := schedule.next_after(moments[-1])):
         moments.append(at)
     return max((later - earlier for earlier, later in pairwise(moments)), default=timedelta(0))
 

@@ -4,7 +4,7 @@ The rest, and the file as a whole, is config.py. Field names are the file's own;
 reference and its description in the JSON schema.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
@@ -31,6 +31,7 @@ from refit.core.config_types import (
     not_built,
     refuse,
 )
+from refit.core.cron import next_time
 
 ColumnType = Literal["string", "integer", "float", "decimal", "bool", "timestamp", "date"]
 
@@ -60,6 +61,10 @@ class Schedule(Section):
     """Minute, hour, day of the month, month, day of the week (0 is Sunday)."""
     timezone: Zone = "Etc/UTC"
     """IANA zone in which the cron line is read."""
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """The first moment that it names after this one; None: it never comes."""
+        return next_time(self.cron, self.timezone, moment)
 
 
 class Source(Section):

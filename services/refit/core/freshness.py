@@ -4,24 +4,22 @@ The champion is fresh while the last verdict that confirmed or replaced it, or t
 `slo.max_age`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 from refit.core import keys
 from refit.core.config import Pipeline
-from refit.core.cron import next_time
 from refit.core.domain import STEPS, Move, Outcome, VerdictRef
 from refit.core.errors import ArtifactError
 from refit.core.objective import Patience, patience, reserve
 from refit.core.refs import read_ref
 from refit.core.registry import read_champion, stands_since
-from refit.core.runs import read_outcome, run_ids
+from refit.core.runs import read_outcome, readable, run_ids
 from refit.core.store import ObjectStore
 
-Found = TypeVar("Found")
 WINDOW: Final = timedelta(days=28)
 MOST_READS: Final = 100
 """Documents that are read for the share, of runs and of moves each; what lies before counts as never confirmed."""
@@ -58,7 +56,7 @@ def read_patience(store: ObjectStore, pipeline: Pipeline, begun_at: datetime) ->
         slo.on_failure,
         slo.max_age,
         confirmed_at=confirmed_at(store),
-        next_at=next_time(schedule.cron, schedule.timezone, begun_at) if schedule else None,
+        next_at=schedule.next_after(begun_at) if schedule else None,
         takes=reserve(longest_run(store)),
         begun_at=begun_at,
     )
@@ -140,7 +138,7 @@ def _confirmed_by(store: ObjectStore, run_id: str) -> datetime | None:
 
 def _moves(store: ObjectStore, since: datetime) -> Iterator[datetime]:
     """When a version came into production, the newest first, and the last time before `since`."""
-    champion = _readable(lambda: read_champion(store))
+    champion = readable(lambda: read_champion(store))
     if champion is None:
         return
     move = champion[0]
@@ -157,10 +155,4 @@ def _moves(store: ObjectStore, since: datetime) -> Iterator[datetime]:
 
 
 def _outcome(store: ObjectStore, run_id: str) -> Outcome | None:
-    return _readable(lambda: read_outcome(store, run_id))
-
-
-def _readable(read: Callable[[], Found]) -> Found | None:
-    with suppress(ArtifactError):
-        return read()
-    return None
+    return readable(lambda: read_outcome(store, run_id))

@@ -28,11 +28,9 @@ def post(url: str, document: Any, timeout_seconds: float) -> str:
         parts = address_of(url)
         if parts is None:
             return "it holds no address like https://hooks.example.com/…"
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+        bare = without_user(parts).geturl()
         headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "refit"}
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        headers |= authorization(parts)
         request = Request(bare, json.dumps(document).encode(), headers, method="POST")  # noqa: S310  as seen above
         with build_opener(Unmoved).open(request, timeout=timeout_seconds):
             return ""
@@ -60,6 +58,19 @@ def address_of(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if is_whole else None
+
+
+def without_user(parts: SplitResult) -> SplitResult:
+    """The address as a request has it: user and password go as a header, and a fragment goes nowhere."""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+
+
+def authorization(parts: SplitResult) -> dict[str, str]:
+    """The header of the address's user and password; none where it has no user."""
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def body_of(error: HTTPError, limit: int) -> bytes:

@@ -1,18 +1,17 @@
 """One push of samples over HTTP, by prometheus-client. Imported when something is pushed."""
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult
 from urllib.request import Request, build_opener
 
 from prometheus_client import CollectorRegistry, Gauge, delete_from_gateway, generate_latest, pushadd_to_gateway
 
 from refit.core.logs import redact
 from refit.core.metrics import JOB, Group, Sample
-from refit.core.post import Unmoved, address_of, body_of
+from refit.core.post import Unmoved, address_of, authorization, body_of, without_user
 
 _WORDS_LIMIT: Final = 200
 Sender = Callable[..., Callable[[], None]]
@@ -29,7 +28,7 @@ def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, t
         parts = address_of(url)
         if parts is None:
             return "REFIT_PUSHGATEWAY is no address like http://pushgateway:9091; a password may have to be %-encoded"
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        bare = without_user(parts)._replace(query="").geturl()
         if samples is None:
             delete_from_gateway(bare, JOB, dict(group), timeout_seconds, _sender(parts))
         else:
@@ -46,28 +45,26 @@ def send(url: str, group: Mapping[str, str], samples: Iterable[Sample] | None, t
 
 def registry(samples: Iterable[Sample]) -> CollectorRegistry:
     """The samples as prometheus-client has them."""
-    found, gauges = CollectorRegistry(), dict[str, Gauge]()
-    for sample in samples:
-        metric = sample.metric
-        if metric.name not in gauges:
-            names = [label.name for label in metric.labels]
-            gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=found)
-        gauge = gauges[metric.name]
-        (gauge.labels(*sample.labels) if sample.labels else gauge).set(sample.value)
-    return found
+    return _registry((sample, {}) for sample in samples)
 
 
 def exposition(pipeline: str, groups: Iterable[tuple[Group, Iterable[Sample]]]) -> str:
     """The groups in the text format of Prometheus, each series with the labels that the Pushgateway would give it."""
+    grouped = ((one, {"job": JOB, "pipeline": pipeline, "step": group}) for group, found in groups for one in found)
+    return generate_latest(_registry(grouped)).decode()
+
+
+def _registry(samples: Iterable[tuple[Sample, Mapping[str, str]]]) -> CollectorRegistry:
+    """The samples, each with further labels, which are the same names for all."""
     found, gauges = CollectorRegistry(), dict[str, Gauge]()
-    for group, samples in groups:
-        for sample in samples:
-            metric = sample.metric
-            if metric.name not in gauges:
-                names = ["job", "pipeline", "step", *(label.name for label in metric.labels)]
-                gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=found)
-            gauges[metric.name].labels(JOB, pipeline, group, *sample.labels).set(sample.value)
-    return generate_latest(found).decode()
+    for sample, further in samples:
+        metric = sample.metric
+        if metric.name not in gauges:
+            names = [*further, *(label.name for label in metric.labels)]
+            gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=found)
+        gauge, values = gauges[metric.name], (*further.values(), *sample.labels)
+        (gauge.labels(*values) if values else gauge).set(sample.value)
+    return found
 
 
 def _sender(parts: SplitResult) -> Sender:
@@ -77,10 +74,8 @@ def _sender(parts: SplitResult) -> Sender:
         url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
     ) -> Callable[[], None]:
         def post() -> None:
-            request = Request(url, data, dict(headers), method=method)  # noqa: S310  http or https, as `send` saw
-            if parts.username is not None:
-                pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-                request.add_header("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
+            given = dict(headers) | authorization(parts)
+            request = Request(url, data, given, method=method)  # noqa: S310  http or https, as `send` saw
             with build_opener(Unmoved).open(request, timeout=timeout):
                 pass
 

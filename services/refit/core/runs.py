@@ -71,7 +71,7 @@ def run_ids(store: ObjectStore) -> Iterator[str]:
 def recorded_runs(store: ObjectStore) -> Iterator[RunRecord]:
     """The records of all runs that can be read, the newest first: ids tell the second, records the rest."""
     for _, same_second in groupby(reversed(list(run_ids(store))), key=lambda run_id: run_id.partition("-")[0]):
-        found = (_readable(partial(_recorded, store, run_id)) for run_id in same_second)
+        found = (readable(partial(_recorded, store, run_id)) for run_id in same_second)
         yield from sorted((run for run in found if run), key=lambda run: run.created_at, reverse=True)
 
 
@@ -141,8 +141,8 @@ def write_outcome(store: ObjectStore, outcome: Outcome) -> Outcome:
 def settle(store: ObjectStore, run_id: str, now: datetime) -> Outcome | None:
     """A dead run has its outcome, as its manifests say, else `failed` of class killed; None for no such run."""
     if store.exists(keys.outcome(run_id)) or not store.exists(keys.run_record(run_id)):
-        return _readable(lambda: read_outcome(store, run_id))
-    run = _readable(lambda: read_run(store, run_id))
+        return readable(lambda: read_outcome(store, run_id))
+    run = readable(lambda: read_run(store, run_id))
     if run is None:
         bare = Outcome(
             pipeline=None,
@@ -171,12 +171,12 @@ def conclude(
         failure: What ended the run, if it did not come to its end; it counts only when the manifests show no end.
         attempts: Tries of each step, where known; else the number in its manifest.
     """
-    found = {step: _readable(partial(read_manifest, store, run.run_id, step, MANIFESTS[step])) for step in STEPS}
-    standing = _readable(lambda: read_ref(store, "champion", Move))
+    found = {step: readable(partial(read_manifest, store, run.run_id, step, MANIFESTS[step])) for step in STEPS}
+    standing = readable(lambda: read_ref(store, "champion", Move))
     champion = standing[0] if standing else None
     version = run.run_id if store.exists(keys.version(run.run_id)) else None
-    move = _readable(lambda: move_of(store, run.run_id)) if version and found["publish"] is None else None
-    fallen = _readable(lambda: fallback_of(store, run.run_id)) if version and found["publish"] is None else None
+    move = readable(lambda: move_of(store, run.run_id)) if version and found["publish"] is None else None
+    fallen = readable(lambda: fallback_of(store, run.run_id)) if version and found["publish"] is None else None
     name, error = _name(found, move, fallen, failure)
     if error is not None and (drawn := _verdict_drawn(store, run.run_id, found["evaluate"])):
         name, error = drawn, None
@@ -218,14 +218,14 @@ def exit_code(failure: Failure) -> int:
 
 def _verdict_drawn(store: ObjectStore, run_id: str, evaluate: Manifest | None) -> OutcomeName | None:
     """What a run came to whose publish was killed after refs/verdict.json, before its own manifest; else None."""
-    found = _readable(lambda: read_ref(store, "verdict", VerdictRef))
+    found = readable(lambda: read_ref(store, "verdict", VerdictRef))
     if not isinstance(evaluate, EvaluateManifest) or found is None or found[0].run_id != run_id:
         return None
     waits = evaluate.verdict.needs_approval is not None or evaluate.verdict.result == "accepted"
     return "awaiting_approval" if waits else "rejected"
 
 
-def _readable(read: Callable[[], Found | None]) -> Found | None:
+def readable(read: Callable[[], Found | None]) -> Found | None:
     """What is read; None when the document is gone or damaged."""
     try:
         return read()

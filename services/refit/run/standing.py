@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 
 from refit.core import artifacts
 from refit.core.config import Pipeline, parse_pipeline
-from refit.core.cron import next_time
 from refit.core.domain import Artifact, Outcome, SnapshotRef, VerdictRef
 from refit.core.errors import RefitError
 from refit.core.freshness import read_fresh_share
@@ -82,7 +81,7 @@ def read_pipeline(store: ObjectStore, file: Artifact) -> Pipeline | None:
 def next_at(pipeline: Pipeline, after: datetime) -> datetime | None:
     """The moment that the schedule names next; None without one."""
     schedule = pipeline.schedule
-    return next_time(schedule.cron, schedule.timezone, after) if schedule else None
+    return schedule.next_after(after) if schedule else None
 
 
 def known(read: Callable[[], Found]) -> Found | None:
